@@ -135,10 +135,12 @@ type CommandRow struct {
 	Creates bool // starts a new stream
 	// Undated commands take no occurredAt: they happen when they are recorded.
 	Undated bool
-	Input   reflect.Type
-	needs   func(input any, g Given) []string
-	claims  func(input any) []Claim
-	decide  func(state any, input any, g Given) ([]any, error)
+	// Internal commands have no route: the program itself issues them, such as the record of a sign-in.
+	Internal bool
+	Input    reflect.Type
+	needs    func(input any, g Given) []string
+	claims   func(input any) []Claim
+	decide   func(state any, input any, g Given) ([]any, error)
 }
 
 // Claim asks for a value to be one stream's alone for ever, such as a citizen id or a login name.
@@ -163,6 +165,7 @@ type Given struct {
 	Rules    any                              // the policy in force; see policy.In
 	Other    func(stream string) any          // state of a stream named by needs; nil when there is none
 	Event    func(id uuid.UUID) (Event, bool) // an event of this stream
+	Voided   func(id uuid.UUID) bool          // whether an event of this stream was voided
 }
 
 // Do makes a command row. decide is pure: it returns the data of the events to record, in order, or a Problem.
@@ -184,6 +187,9 @@ func (r CommandRow) Starting() CommandRow { r.Creates = true; return r }
 
 // Timeless marks a command without an occurredAt of its own.
 func (r CommandRow) Timeless() CommandRow { r.Undated = true; return r }
+
+// Within marks a command that only the program itself issues.
+func (r CommandRow) Within() CommandRow { r.Internal = true; return r }
 
 // Needing names other streams whose state the decision looks at.
 func Needing[I any](r CommandRow, needs func(I, Given) []string) CommandRow {
