@@ -127,7 +127,7 @@ func Commands(posts Posts) []record.CommandRow {
 		record.Do("casework.deliver_service", record.T("记录帮扶服务", "Record a service"), "D-14…D-19; 戒毒条例 18", deliverService, posts.Workers...),
 		record.Do("casework.record_incident", record.T("记录事件", "Record an incident"), "G-06", recordIncident, all...),
 		record.Do("casework.add_note", record.T("添加备注", "Add a note"), "D-12", addNote, all...),
-		record.Do("casework.add_attachment", record.T("添加附件", "Add an attachment"), "D-13", addAttachment, all...),
+		record.Do("casework.add_attachment", record.T("添加附件", "Add an attachment"), "D-13", addAttachment, all...).Looking(),
 		record.Needing(record.Do("casework.propose_handover", record.T("提议移交", "Propose a hand-over"), "D-12", proposeHandOver, all...),
 			func(in ProposeHandOver, _ record.Given) []string { return officerAndVillage(in.To) }),
 		record.Do("casework.accept_handover", record.T("接受移交", "Accept a hand-over"), "D-12", acceptHandOver, all...).Timeless(),
@@ -135,7 +135,7 @@ func Commands(posts Posts) []record.CommandRow {
 		record.Do("casework.excuse_duty", record.T("免除一次职责", "Excuse a duty"), "G-08", excuseDuty, posts.Leaders...).Timeless(),
 		record.Needing(record.Do("casework.change_village", record.T("变更管理村（社区）", "Move to another village"), "戒毒条例 22", changeVillage, posts.Leaders...),
 			func(in ChangeVillage, _ record.Given) []string { return []string{record.StreamOf("unit", in.Village)} }),
-		record.Do("casework.void_event", record.T("作废记录", "Void an entry"), "architecture: nothing is overwritten", voidEvent, all...).Timeless(),
+		record.Do("casework.void_event", record.T("作废记录", "Void an entry"), "architecture: nothing is overwritten", voidEvent, all...).Timeless().Looking(),
 	}
 }
 

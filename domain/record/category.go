@@ -137,10 +137,12 @@ type CommandRow struct {
 	Undated bool
 	// Internal commands have no route: the program itself issues them, such as the record of a sign-in.
 	Internal bool
-	Input    reflect.Type
-	needs    func(input any, g Given) []string
-	claims   func(input any) []Claim
-	decide   func(state any, input any, g Given) ([]any, error)
+	// History commands look at single events of the stream, through Given.Event and Given.Voided.
+	History bool
+	Input   reflect.Type
+	needs   func(input any, g Given) []string
+	claims  func(input any) []Claim
+	decide  func(state any, input any, g Given) ([]any, error)
 }
 
 // Claim asks for a value to be one stream's alone for ever, such as a citizen id or a login name.
@@ -190,6 +192,9 @@ func (r CommandRow) Timeless() CommandRow { r.Undated = true; return r }
 
 // Within marks a command that only the program itself issues.
 func (r CommandRow) Within() CommandRow { r.Internal = true; return r }
+
+// Looking marks a command that looks at single events of its stream.
+func (r CommandRow) Looking() CommandRow { r.History = true; return r }
 
 // Needing names other streams whose state the decision looks at.
 func Needing[I any](r CommandRow, needs func(I, Given) []string) CommandRow {
