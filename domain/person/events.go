@@ -1,0 +1,114 @@
+package person
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/domain/record"
+)
+
+// Registered opens a person's file.
+type Registered struct {
+	Name          string      `json:"name"`
+	CitizenID     string      `json:"citizenId,omitempty"`
+	NoCardReason  string      `json:"noCardReason,omitempty"`
+	Sex           int         `json:"sex"`
+	Birth         time.Time   `json:"birth,omitzero"`
+	Ethnicity     string      `json:"ethnicity,omitempty"`
+	Phone         string      `json:"phone,omitempty"`
+	Village       uuid.UUID   `json:"village"`
+	Household     string      `json:"household,omitempty"`
+	Residence     string      `json:"residence,omitempty"`
+	DifferentFrom []uuid.UUID `json:"differentFrom,omitempty"`
+}
+
+// Facets of the registration.
+func (d Registered) Facets() record.Facets {
+	return record.Facets{Village: d.Village, Code: sexCode(d.Sex)}
+}
+
+func sexCode(sex int) string {
+	switch sex {
+	case 1:
+		return "male"
+	case 2:
+		return "female"
+	}
+	return "unknown"
+}
+
+// Identified records a citizen id found later.
+type Identified struct {
+	CitizenID string    `json:"citizenId"`
+	Sex       int       `json:"sex"`
+	Birth     time.Time `json:"birth"`
+}
+
+// ContactChanged records another phone number.
+type ContactChanged struct {
+	Phone string `json:"phone"`
+}
+
+// AddressChanged records another address, and village when that changed too.
+type AddressChanged struct {
+	Village   uuid.UUID `json:"village"`
+	Household string    `json:"household,omitempty"`
+	Residence string    `json:"residence,omitempty"`
+}
+
+// Facets of the change.
+func (d AddressChanged) Facets() record.Facets { return record.Facets{Village: d.Village} }
+
+// FamilyMemberAdded records a relative.
+type FamilyMemberAdded struct {
+	FamilyMember
+}
+
+// FamilyMemberRemoved records that a relative is no longer needed in the file.
+type FamilyMemberRemoved struct {
+	Member uuid.UUID `json:"member"`
+	Reason string    `json:"reason"`
+}
+
+// Died records a death.
+type Died struct {
+	On       time.Time `json:"on"`
+	Evidence string    `json:"evidence"`
+}
+
+var events = []record.EventRow{
+	record.On("person.registered", record.T("建档", "File opened"), registered, func(d Registered) record.Text {
+		if d.CitizenID == "" {
+			return record.T("建档（无证件，原因："+d.NoCardReason+"）", "File opened (no card; reason: "+d.NoCardReason+")")
+		}
+		return record.T("建档", "File opened")
+	}),
+	record.On("person.identified", record.T("补录公民身份号码", "Citizen id recorded"), func(p *Person, d Identified, _ record.Event) {
+		p.CitizenID, p.Sex, p.Birth, p.NoCardReason = d.CitizenID, d.Sex, d.Birth, ""
+	}, nil),
+	record.On("person.contact_changed", record.T("变更联系方式", "Contact changed"), func(p *Person, d ContactChanged, _ record.Event) { p.Phone = d.Phone }, nil),
+	record.On("person.address_changed", record.T("变更住址", "Address changed"), func(p *Person, d AddressChanged, _ record.Event) {
+		p.Village, p.Household, p.Residence = d.Village, d.Household, d.Residence
+	}, nil),
+	record.On("person.family_member_added", record.T("登记家庭成员", "Family member recorded"),
+		func(p *Person, d FamilyMemberAdded, _ record.Event) { p.Family = append(p.Family, d.FamilyMember) }, nil),
+	record.On("person.family_member_removed", record.T("移除家庭成员", "Family member removed"),
+		func(p *Person, d FamilyMemberRemoved, _ record.Event) {
+			p.Family = slices.DeleteFunc(slices.Clone(p.Family), func(m FamilyMember) bool { return m.ID == d.Member })
+		}, func(d FamilyMemberRemoved) record.Text {
+			return record.T("移除家庭成员，理由："+d.Reason, "Family member removed; reason: "+d.Reason)
+		}),
+	record.On("person.died", record.T("死亡登记", "Death recorded"), func(p *Person, d Died, _ record.Event) { p.Died = d.On },
+		func(d Died) record.Text { return record.T("死亡登记，依据："+d.Evidence, "Death recorded on "+d.Evidence) }),
+	record.VoidedRow(),
+}
+
+func registered(p *Person, d Registered, e record.Event) {
+	_, id, _ := record.SplitStream(e.Stream)
+	*p = Person{
+		ID: id, Registered: true, Name: d.Name, CitizenID: d.CitizenID, NoCardReason: d.NoCardReason, Sex: d.Sex, Birth: d.Birth,
+		Ethnicity: d.Ethnicity, Phone: d.Phone, Village: d.Village, Household: d.Household, Residence: d.Residence,
+	}
+}
