@@ -142,10 +142,10 @@ func register(_ *Person, in Register, g record.Given) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s := int(id.Sex()); in.Sex == 1 && s == 2 || in.Sex == 2 && s == 1 {
+	if s := sexOf(id); in.Sex == 1 && s == 2 || in.Sex == 2 && s == 1 {
 		return nil, &record.Problem{Kind: record.Invalid, Field: "sex", Rule: "GB 11643", Message: "differs from the citizen id", Zh: "与公民身份号码不符", Remedy: "leave it out, or check the citizen id"}
 	}
-	d.CitizenID, d.Sex, d.Birth, d.NoCardReason = id.String(), int(id.Sex()), id.BirthDate(), ""
+	d.CitizenID, d.Sex, d.Birth, d.NoCardReason = id.String(), sexOf(id), id.BirthDate(), ""
 	return []any{d}, nil
 }
 
@@ -161,7 +161,7 @@ func identify(p *Person, in Identify, g record.Given) ([]any, error) {
 		return nil, &record.Problem{Kind: record.Refused, Field: "citizenId", Rule: "GB 11643", Message: "the person has another citizen id already",
 			Zh: "该人员已有公民身份号码", Remedy: "void the wrong registration, or register the other person"}
 	}
-	return []any{Identified{CitizenID: id.String(), Sex: int(id.Sex()), Birth: id.BirthDate()}}, nil
+	return []any{Identified{CitizenID: id.String(), Sex: sexOf(id), Birth: id.BirthDate()}}, nil
 }
 
 func changeContact(p *Person, in ChangeContact, _ record.Given) ([]any, error) {
@@ -213,6 +213,14 @@ func recordDeath(p *Person, in RecordDeath, g record.Given) ([]any, error) {
 		return nil, err
 	}
 	return []any{Died{On: on, Evidence: in.Evidence}}, nil
+}
+
+// sexOf is the GB/T 2261.1 code as a number.
+func sexOf(id CitizenID) int {
+	if id.Sex() == Female {
+		return 2
+	}
+	return 1
 }
 
 func village(id uuid.UUID, g record.Given) error {

@@ -101,7 +101,9 @@ var events = []record.EventRow{
 			return record.T("移除家庭成员，理由："+d.Reason, "Family member removed; reason: "+d.Reason)
 		}),
 	record.On("person.died", record.T("死亡登记", "Death recorded"), func(p *Person, d Died, _ record.Event) { p.Died = d.On },
-		func(d Died) record.Text { return record.T("死亡登记，依据："+d.Evidence, "Death recorded on "+d.Evidence) }),
+		func(d Died) record.Text {
+			return record.T("死亡登记，依据："+d.Evidence, "Death recorded on "+d.Evidence)
+		}),
 	record.VoidedRow(),
 }
 
