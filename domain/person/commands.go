@@ -85,8 +85,9 @@ var (
 // Category is the table of person streams.
 var Category = record.Category{
 	Name: "person", Title: record.T("人员", "Person"), Sealed: true,
-	New:    func() any { return &Person{} },
-	Events: events,
+	New:     func() any { return &Person{} },
+	Events:  events,
+	Readers: []record.Grant{field, {Roles: []record.Role{record.Inspector}, Scope: record.Anywhere}, {Roles: []record.Role{record.Volunteer}, Scope: record.Caseload}},
 	Commands: []record.CommandRow{
 		record.Claiming(record.Needing(record.Do("person.register", record.T("建档", "Register a person"), "D-12; D-13", register, field), needVillage), claimCitizenID).Starting().Timeless(),
 		record.Claiming(record.Do("person.identify", record.T("补录公民身份号码", "Record a citizen id"), "D-12; GB 11643", identify, office),

@@ -41,7 +41,8 @@ type ChangeSetting struct {
 // Category is the policy stream's table.
 var Category = record.Category{
 	Name: "policy", Title: record.T("政策", "Policy"),
-	New: func() any { return &State{Changed: map[string]SettingChanged{}} },
+	Readers: []record.Grant{record.Everyone},
+	New:     func() any { return &State{Changed: map[string]SettingChanged{}} },
 	Events: []record.EventRow{
 		record.On("policy.setting_changed", record.T("调整本地设置", "Local setting changed"),
 			func(s *State, c SettingChanged, _ record.Event) { s.Changed[c.Setting] = c },

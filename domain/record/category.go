@@ -20,6 +20,7 @@ type Category struct {
 	New      func() any // an empty state: a pointer
 	Events   []EventRow
 	Commands []CommandRow
+	Readers  []Grant // who may read such streams
 	// After runs after each event was applied, whatever its type: duties follow from it. May be nil.
 	After func(state any, e Event)
 }
@@ -125,6 +126,9 @@ type Grant struct {
 	Roles []Role
 	Scope Scope
 }
+
+// Everyone is the grant of anybody who is signed in with a post.
+var Everyone = Grant{Roles: []Role{VillageCadre, CommunityPolice, CommunityMedic, Volunteer, TownshipOffice, Inspector, Analyst, Administrator}, Scope: Anywhere}
 
 // CommandRow is one command.
 type CommandRow struct {

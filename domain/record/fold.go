@@ -22,13 +22,8 @@ type File struct {
 	commands map[uuid.UUID]Done
 }
 
-// Done is what a command left in a stream: a repeat of the command gets this answer again.
-type Done struct {
-	First, Last uint64 // revisions
-	Position    uint64 // of the last event
-	Request     []byte
-	RecordedAt  time.Time
-}
+// Done tells where a command left its events in a stream: a repeat of the command gets that answer again.
+type Done struct{ First, Last uint32 } // revisions
 
 // NewFile is the file of a stream without events.
 func NewFile(k *Category, stream string) *File {
@@ -89,9 +84,9 @@ func (f *File) note(e Event) {
 	}
 	d, ok := f.commands[e.Meta.Command]
 	if !ok {
-		d = Done{First: e.Revision, Request: e.Meta.Request, RecordedAt: e.Meta.RecordedAt}
+		d.First = uint32(e.Revision)
 	}
-	d.Last, d.Position = e.Revision, e.Position
+	d.Last = uint32(e.Revision)
 	f.commands[e.Meta.Command] = d
 }
 

@@ -62,20 +62,14 @@ var ErrLoginTaken = &record.Problem{Kind: record.Refused, Field: "login", Messag
 var (
 	loginForm      = regexp.MustCompile(`^[a-z][a-z0-9._-]{2,31}$`)
 	administrators = record.Grant{Roles: []record.Role{record.Administrator}, Scope: record.Anywhere}
-	oneself        = record.Grant{Roles: everyRole(), Scope: record.Self}
+	oneself        = record.Grant{Roles: record.Everyone.Roles, Scope: record.Self}
 )
-
-func everyRole() (roles []record.Role) {
-	for _, r := range record.Roles {
-		roles = append(roles, r.Role)
-	}
-	return roles
-}
 
 // Category is the table of officer streams.
 var Category = record.Category{
 	Name: "officer", Title: record.T("工作人员", "Officer"), Sealed: true,
 	New:      func() any { return &Officer{} },
+	Readers:  []record.Grant{oneself, administrators, {Roles: []record.Role{record.Inspector}, Scope: record.Anywhere}},
 	Events:   events,
 	Commands: commands,
 }
@@ -139,7 +133,7 @@ func register(_ *Officer, in Register, _ record.Given) ([]any, error) {
 }
 
 func grantPost(o *Officer, in GrantPost, g record.Given) ([]any, error) {
-	if !slices.Contains(everyRole(), in.Role) {
+	if !slices.Contains(record.Everyone.Roles, in.Role) {
 		return nil, &record.Problem{Kind: record.Invalid, Field: "role", Message: "there is no such role", Zh: "没有这个角色", Remedy: "use one of the listed roles"}
 	}
 	if g.Other(record.StreamOf("unit", in.Unit)) == nil {

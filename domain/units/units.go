@@ -90,7 +90,8 @@ var administrators = record.Grant{Roles: []record.Role{record.Administrator}, Sc
 // Category is the table of unit streams.
 var Category = record.Category{
 	Name: "unit", Title: record.T("单位", "Unit"),
-	New: func() any { return &Unit{} },
+	New:     func() any { return &Unit{} },
+	Readers: []record.Grant{record.Everyone},
 	Events: []record.EventRow{
 		record.On("unit.registered", record.T("登记单位", "Unit registered"),
 			func(u *Unit, d Registered, e record.Event) {

@@ -1,0 +1,498 @@
+// Package commands is the only way anything is recorded. A command is authorised, decided on the loaded state, sealed, and
+// appended with the exact revision it was decided on:
+//
+//		authorise → load → decide → seal → append
+//
+//	  - Who may do what is decided here and nowhere else (authority.go), from the officer's posts and the row's grants.
+//	  - On a conflict the command is decided again on the newer state, a few times. State kept in memory only ever saves
+//	    reading: a stale copy costs a retry, never a wrong record.
+//	  - A command has an id. Event ids derive from it, and the stream remembers what each command recorded, so a repeat
+//	    (after a timeout, a crash or a restart) gets the first answer and records nothing.
+//	  - A value that must be one stream's alone (a citizen id, a login) is claimed by a reservation stream first. The claim
+//	    names the stream to be; whoever comes after a crash between the two appends completes that stream.
+package commands
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/domain/catalog"
+	"yidang/domain/journal"
+	"yidang/domain/policy"
+	"yidang/domain/record"
+)
+
+// Journal is what commands need of the event store.
+type Journal interface {
+	Append(ctx context.Context, stream string, expected journal.Expected, events ...journal.Proposed) (journal.Appended, error)
+	Stream(ctx context.Context, stream string, from uint64) iter.Seq2[journal.Stored, error]
+}
+
+// Vault is what commands need of the vault.
+type Vault interface {
+	catalog.Sealer
+	MAC(purpose string, parts ...[]byte) []byte
+}
+
+// Options configure an Executor.
+type Options struct {
+	Catalog *catalog.Catalog
+	Journal Journal
+	Vault   Vault
+	Now     func() time.Time // the server's clock; time.Now by default
+	Cache   int              // how many files to keep in memory; 20,000 by default
+	Metrics *Metrics         // may be nil
+	// Precheck may refuse a command before it is decided, by looking at what only projections know (possible duplicates).
+	// It is advice for people, not an invariant: it may be a moment behind.
+	Precheck func(ctx context.Context, row *record.CommandRow, input any) error
+}
+
+// Executor runs commands.
+type Executor struct {
+	Options
+	Codec *catalog.Codec
+	Book  *policy.Book
+	files *files
+}
+
+// New makes an executor.
+func New(o Options) (*Executor, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Cache == 0 {
+		o.Cache = 20_000
+	}
+	x := &Executor{Options: o}
+	book, err := policy.NewBook(x.policyEvents)
+	if err != nil {
+		return nil, err
+	}
+	x.Book = book
+	x.Codec = &catalog.Codec{Catalog: o.Catalog, Vault: o.Vault, Policy: book}
+	x.files = newFiles(o.Cache, x)
+	return x, nil
+}
+
+func (x *Executor) policyEvents(ctx context.Context) ([]record.Event, error) {
+	return x.History(ctx, policy.Stream)
+}
+
+// History reads a whole stream, opened; erased events come without data.
+func (x *Executor) History(ctx context.Context, stream string) ([]record.Event, error) {
+	return x.historyFrom(ctx, stream, 0)
+}
+
+func (x *Executor) historyFrom(ctx context.Context, stream string, from uint64) ([]record.Event, error) {
+	var events []record.Event
+	for s, err := range x.Journal.Stream(ctx, stream, from) {
+		if err != nil {
+			return nil, err
+		}
+		e, known, err := x.Codec.Open(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
+
+// Request asks for a command.
+type Request struct {
+	Category string
+	Command  string
+	ID       uuid.UUID // of the stream; zero when the command starts one
+	Input    any       // of the row's input type, by value
+	Officer  uuid.UUID // who asks
+	Post     uuid.UUID // in which post; zero: the first that allows it
+	// CommandID makes a repeat recognisable; zero means that the caller will not repeat.
+	CommandID uuid.UUID
+	Occurred  time.Time // zero: now
+	Late      record.Late
+	// IfRevision, when set, is the revision the caller saw; any other is a conflict.
+	IfRevision *uint64
+	DryRun     bool
+	Cause      uuid.UUID // command that this one follows from; zero: none
+}
+
+// Receipt says what was recorded.
+type Receipt struct {
+	Command  uuid.UUID  `json:"command"`
+	Category string     `json:"category"`
+	ID       uuid.UUID  `json:"id" doc:"of the file that was changed or begun"`
+	Revision uint64     `json:"revision" doc:"of the file, after this command"`
+	Position uint64     `json:"position" doc:"in the log, of the last event; 0 when nothing was recorded"`
+	Events   []Recorded `json:"events" doc:"empty when the file already said so"`
+	Repeated bool       `json:"repeated,omitempty" doc:"the command had been carried out before; this is the first answer again"`
+	DryRun   bool       `json:"dryRun,omitempty" doc:"nothing was recorded"`
+	At       time.Time  `json:"recordedAt"`
+	Data     []any      `json:"-"` // the events' data; only for the caller in this process
+}
+
+// Recorded is one event of a receipt.
+type Recorded struct {
+	ID       uuid.UUID   `json:"id"`
+	Type     string      `json:"type"`
+	Revision uint64      `json:"revision"`
+	Line     record.Text `json:"line"`
+}
+
+// Refusals of this package.
+var (
+	ErrFuture     = &record.Problem{Kind: record.Invalid, Field: "occurredAt", Rule: "two clocks", Message: "is in the future", Zh: "不能晚于当前时间", Remedy: "record it when it has happened"}
+	ErrLate       = &record.Problem{Kind: record.Refused, Field: "late", Rule: "two clocks", Message: "it happened longer ago than the policy allows without a reason", Zh: "补录超过规定时限，须说明原因", Remedy: "set late to one of: no-network, paper-first, officer-absent, received-late, import"}
+	ErrLateCode   = &record.Problem{Kind: record.Invalid, Field: "late", Message: "unknown code", Zh: "代码不在目录中", Remedy: "use one of: no-network, paper-first, officer-absent, received-late, import"}
+	ErrStale      = &record.Problem{Kind: record.Conflict, Field: "If-Match", Message: "the file has changed since it was read", Zh: "档案在读取后已有变化", Remedy: "read the file again and decide anew"}
+	ErrNoFile     = &record.Problem{Kind: record.NotFound, Message: "there is no such file", Zh: "没有这份档案", Remedy: "search for the person"}
+	ErrReused     = &record.Problem{Kind: record.Conflict, Field: "Idempotency-Key", Message: "this key was used for another request", Zh: "该幂等键已用于其他请求", Remedy: "use a new key for a new request"}
+	ErrContention = &record.Problem{Kind: record.Conflict, Message: "others keep changing the file", Zh: "档案正被他人频繁修改", Remedy: "try again in a moment"}
+	ErrErased     = &record.Problem{Kind: record.Erased, Message: "the file's content was destroyed", Zh: "档案内容已销毁", Remedy: "nothing can be recorded in it"}
+)
+
+// System is the actor of what the owner of the data directory does from the command line, such as making the first
+// administrator.
+var System = uuid.MustParse("0b1d0000-0000-5000-8000-0000000000ff")
+
+const attempts = 5
+
+// Do carries out a command. On an error nothing was recorded, except when its kind is Unavailable and it wraps
+// journal.ErrUnknownOutcome: then a repeat with the same CommandID settles it.
+func (x *Executor) Do(ctx context.Context, r Request) (receipt Receipt, err error) {
+	row, ok := x.Catalog.Command(r.Category, r.Command)
+	if !ok {
+		return receipt, &record.Problem{Kind: record.NotFound, Message: "there is no such command", Remedy: "see the API description"}
+	}
+	defer x.Metrics.observe(r.Command, time.Now(), &err)
+	if r.CommandID == uuid.Nil {
+		r.CommandID = uuid.New()
+	}
+	now := x.Now()
+	if err := x.checkClocks(ctx, row, &r, now); err != nil {
+		return receipt, err
+	}
+	if x.Precheck != nil {
+		if err := x.Precheck(ctx, row, r.Input); err != nil {
+			return receipt, err
+		}
+	}
+	request, err := x.fingerprint(r)
+	if err != nil {
+		return receipt, err
+	}
+	for range attempts {
+		var stream string
+		if stream, err = x.target(ctx, row, &r); err != nil {
+			return receipt, err
+		}
+		receipt, err = x.attempt(ctx, row, r, stream, now, request)
+		if !errors.Is(err, journal.ErrWrongRevision) {
+			return receipt, err
+		}
+		x.Metrics.conflict(r.Command)
+	}
+	return receipt, ErrContention
+}
+
+// fingerprint is a keyed hash of what was asked, so that a key used again for something else is noticed.
+func (x *Executor) fingerprint(r Request) ([]byte, error) {
+	input, err := json.Marshal(r.Input)
+	if err != nil {
+		return nil, err
+	}
+	return x.Vault.MAC("request", []byte(r.Category), []byte(r.Command), r.ID[:], r.Officer[:], input)[:12], nil
+}
+
+func (x *Executor) checkClocks(ctx context.Context, row *record.CommandRow, r *Request, now time.Time) error {
+	if r.Occurred.IsZero() || row.Undated {
+		r.Occurred = now
+		return nil
+	}
+	if r.Occurred.After(now.Add(time.Minute)) { // a phone's clock may be a little ahead
+		return ErrFuture
+	}
+	if r.Late != "" && !slices.Contains(record.Lates, r.Late) {
+		return ErrLateCode
+	}
+	rules, err := x.rules(ctx, now)
+	if err != nil {
+		return err
+	}
+	limit := time.Duration(rules.Days("late-entry")) * 24 * time.Hour
+	if now.Sub(r.Occurred) > limit && r.Late == "" {
+		return ErrLate
+	}
+	if now.Sub(r.Occurred) <= limit {
+		r.Late = ""
+	}
+	return nil
+}
+
+// rules gives the policy in force.
+func (x *Executor) rules(ctx context.Context, now time.Time) (*policy.Rules, error) {
+	changes := 0
+	err := x.files.look(ctx, []string{policy.Stream}, func(files map[string]*record.File) error {
+		if f := files[policy.Stream]; f.Exists {
+			changes = int(f.Revision) + 1
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return x.Book.InForce(ctx, now, changes)
+}
+
+// Rules gives the policy in force now.
+func (x *Executor) Rules(ctx context.Context) (*policy.Rules, error) { return x.rules(ctx, x.Now()) }
+
+// target names the stream that a command changes or begins. A claim held by another stream leads there: either that
+// stream exists, and the command is refused, or its registration stopped half-way and is completed under its own name.
+func (x *Executor) target(ctx context.Context, row *record.CommandRow, r *Request) (string, error) {
+	if !row.Creates {
+		if r.ID == uuid.Nil {
+			return "", ErrNoFile
+		}
+		return record.StreamOf(r.Category, r.ID), nil
+	}
+	r.ID = uuid.NewSHA1(r.CommandID, []byte("stream"))
+	for _, c := range row.Claims(r.Input) {
+		holder, held, err := x.holder(ctx, c)
+		if err != nil {
+			return "", err
+		}
+		if held {
+			_, r.ID, _ = record.SplitStream(holder)
+			return holder, nil
+		}
+	}
+	return record.StreamOf(r.Category, r.ID), nil
+}
+
+// attempt tries once. It holds the stream's turn from loading to applying, so that in one process commands on a stream
+// queue up instead of conflicting.
+func (x *Executor) attempt(ctx context.Context, row *record.CommandRow, r Request, stream string, now time.Time, request []byte) (Receipt, error) {
+	target := x.files.entry(stream)
+	target.turn.Lock()
+	defer target.turn.Unlock()
+	f, err := x.files.load(ctx, stream, target)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if done, ok := f.Command(r.CommandID); ok {
+		return x.repeat(ctx, f, r, done, request)
+	}
+	actor, err := x.authorise(ctx, row, r, f)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := precondition(row, r, f); err != nil {
+		return Receipt{}, err
+	}
+	rules, err := x.rules(ctx, now)
+	if err != nil {
+		return Receipt{}, err
+	}
+	g := record.Given{
+		Now: now, Occurred: r.Occurred, Late: r.Late, Actor: actor, Stream: stream, ID: r.ID, Revision: f.Revision,
+		Exists: f.Exists, Command: r.CommandID, Rules: rules,
+	}
+	facts, err := x.decide(ctx, row, r, g, f)
+	if err != nil {
+		return Receipt{}, err
+	}
+	events, err := x.events(row, r, g, f, facts, request)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if r.DryRun || len(events) == 0 {
+		return x.receipt(r, f, events, now), nil
+	}
+	if err := x.claim(ctx, row, r, stream, now); err != nil {
+		return Receipt{}, err
+	}
+	return x.append(ctx, target, f, r, events)
+}
+
+func precondition(row *record.CommandRow, r Request, f *record.File) error {
+	switch {
+	case f.Erased:
+		return ErrErased
+	case row.Creates && f.Exists:
+		if claims := row.Claims(r.Input); len(claims) > 0 {
+			return claims[0].Taken
+		}
+		return ErrStale
+	case r.IfRevision != nil && (!f.Exists || *r.IfRevision != f.Revision):
+		return ErrStale
+	case !row.Creates && !f.Exists && f.Stream != policy.Stream:
+		return ErrNoFile
+	}
+	return nil
+}
+
+// decide loads what the row needs, keeps it still, and runs the pure decision.
+func (x *Executor) decide(ctx context.Context, row *record.CommandRow, r Request, g record.Given, f *record.File) (facts []any, err error) {
+	if row.History {
+		if err := x.giveHistory(ctx, &g); err != nil {
+			return nil, err
+		}
+	}
+	needs := slices.DeleteFunc(row.Needs(r.Input, g), func(s string) bool {
+		_, ok := x.Catalog.Of(s)
+		return !ok || s == g.Stream
+	})
+	err = x.files.look(ctx, needs, func(files map[string]*record.File) error {
+		files[g.Stream] = f
+		g.Other = func(stream string) any {
+			if o := files[stream]; o != nil && o.Exists && !o.Erased {
+				return o.State
+			}
+			return nil
+		}
+		facts, err = row.Decide(f.State, r.Input, g)
+		return err
+	})
+	return facts, err
+}
+
+func (x *Executor) giveHistory(ctx context.Context, g *record.Given) error {
+	history, err := x.History(ctx, g.Stream)
+	if err != nil {
+		return err
+	}
+	voided := record.VoidedIn(history, record.At{})
+	byID := make(map[uuid.UUID]record.Event, len(history))
+	for _, e := range history {
+		byID[e.ID] = e
+	}
+	g.Event = func(id uuid.UUID) (record.Event, bool) { e, ok := byID[id]; return e, ok }
+	g.Voided = func(id uuid.UUID) bool { _, ok := voided[id]; return ok }
+	return nil
+}
+
+// events wraps the decided facts in their envelopes.
+func (x *Executor) events(row *record.CommandRow, r Request, g record.Given, f *record.File, facts []any, request []byte) ([]record.Event, error) {
+	next := uint64(0)
+	if f.Exists {
+		next = f.Revision + 1
+	}
+	events := make([]record.Event, len(facts))
+	for i, data := range facts {
+		er, ok := f.Category.EventFor(data)
+		if !ok {
+			return nil, fmt.Errorf("%s decided %T, which is no event of %s", row.Name, data, f.Category.Name)
+		}
+		cause := r.Cause
+		if cause == uuid.Nil {
+			cause = r.CommandID
+		}
+		events[i] = record.Event{
+			ID: uuid.NewSHA1(r.CommandID, []byte{byte(i >> 8), byte(i)}), Stream: f.Stream, Revision: next + uint64(i), Type: er.Name, Data: data, Rules: g.Rules,
+			Meta: record.Meta{
+				Form: er.Form(), Actor: g.Actor.Officer, Post: g.Actor.Post, Role: g.Actor.Role, Unit: g.Actor.Unit,
+				OccurredAt: g.Occurred.UTC().Truncate(time.Millisecond), RecordedAt: g.Now.UTC().Truncate(time.Millisecond), Late: g.Late,
+				Basis: row.Source, Command: r.CommandID, Request: request, Correlation: r.CommandID, Causation: cause,
+				Policy: g.Rules.(*policy.Rules).Version,
+			},
+		}
+		if f.Category.Name == policy.Category.Name {
+			events[i].Meta.Policy, events[i].Rules = "", nil // a policy's own history must be readable without a policy
+		}
+		place(&events[i].Meta, f, r)
+	}
+	return events, nil
+}
+
+type subject interface{ Subject() uuid.UUID }
+
+// place names the person and the case in the metadata, so that whole files can be found without opening events.
+func place(m *record.Meta, f *record.File, r Request) {
+	if f.Category.Name == "person" {
+		m.Person = r.ID
+		return
+	}
+	if !f.Category.Case {
+		return
+	}
+	m.Case = r.ID
+	if s, ok := f.State.(subject); ok && f.Exists {
+		m.Person = s.Subject()
+	} else if s, ok := r.Input.(subject); ok {
+		m.Person = s.Subject()
+	}
+}
+
+// append seals, appends and applies.
+func (x *Executor) append(ctx context.Context, target *entry, f *record.File, r Request, events []record.Event) (Receipt, error) {
+	proposed := make([]journal.Proposed, len(events))
+	for i, e := range events {
+		p, err := x.Codec.Seal(ctx, e)
+		if err != nil {
+			return Receipt{}, err
+		}
+		proposed[i] = p
+	}
+	expected := journal.NoStream
+	if f.Exists {
+		expected = journal.Exactly(f.Revision)
+	}
+	done, err := x.Journal.Append(ctx, f.Stream, expected, proposed...)
+	if errors.Is(err, journal.ErrUnknownOutcome) && ctx.Err() == nil {
+		// The same event ids at the same place: the store answers a repeat with the first result.
+		done, err = x.Journal.Append(ctx, f.Stream, expected, proposed...)
+	}
+	if err != nil {
+		target.drop()
+		return Receipt{}, err
+	}
+	receipt := x.receipt(r, f, events, events[0].Meta.RecordedAt)
+	receipt.Revision, receipt.Position = done.Revision, done.Position
+	for i := range events {
+		events[i].Position = done.Position
+	}
+	target.apply(f, events)
+	return receipt, nil
+}
+
+func (x *Executor) receipt(r Request, f *record.File, events []record.Event, at time.Time) Receipt {
+	out := Receipt{Command: r.CommandID, Category: r.Category, ID: r.ID, DryRun: r.DryRun, At: at.UTC(), Events: []Recorded{}}
+	if f.Exists {
+		out.Revision, out.Position = f.Revision, f.Position
+	}
+	for _, e := range events {
+		row, _ := f.Category.Event(e.Type)
+		out.Events = append(out.Events, Recorded{ID: e.ID, Type: e.Type, Revision: e.Revision, Line: row.Line(e)})
+		out.Data = append(out.Data, e.Data)
+		out.Revision, out.Position = e.Revision, e.Position
+	}
+	return out
+}
+
+// repeat answers a command that was carried out before, from the journal.
+func (x *Executor) repeat(ctx context.Context, f *record.File, r Request, d record.Done, request []byte) (Receipt, error) {
+	history, err := x.historyFrom(ctx, f.Stream, uint64(d.First))
+	if err != nil {
+		return Receipt{}, err
+	}
+	if n := int(d.Last-d.First) + 1; len(history) > n {
+		history = history[:n]
+	}
+	if len(history) == 0 || !bytes.Equal(history[0].Meta.Request, request) {
+		return Receipt{}, ErrReused
+	}
+	r.ID = f.ID
+	out := x.receipt(r, f, history, history[0].Meta.RecordedAt)
+	out.Repeated, out.DryRun = true, false
+	return out, nil
+}

@@ -1,0 +1,151 @@
+package commands
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"yidang/domain/record"
+)
+
+// files keeps folded files in memory. It only ever saves reading: every write is checked against the journal's revision.
+type files struct {
+	x     *Executor
+	cache *lru.Cache[string, *entry]
+}
+
+// entry is one stream's place in the cache.
+//
+// turn is held by the one command that may append. mu guards file and what it points to: whoever looks at a state holds it
+// for reading, and the holder of the turn takes it for writing while it applies what it appended. The holder of the turn
+// may read its own file without mu, because only it changes that file.
+type entry struct {
+	turn  sync.Mutex
+	mu    sync.RWMutex
+	file  *record.File // nil when it must be loaded
+	stale bool         // the journal is known to hold more
+}
+
+func newFiles(size int, x *Executor) *files {
+	cache, err := lru.New[string, *entry](size)
+	if err != nil {
+		panic(err) // only for a size below one, which Options excludes
+	}
+	return &files{x: x, cache: cache}
+}
+
+func (fs *files) entry(stream string) *entry {
+	if e, ok := fs.cache.Get(stream); ok {
+		return e
+	}
+	fresh := &entry{}
+	if had, ok, _ := fs.cache.PeekOrAdd(stream, fresh); ok {
+		return had
+	}
+	return fresh
+}
+
+// load gives the stream's file, reading what is missing.
+func (fs *files) load(ctx context.Context, stream string, e *entry) (*record.File, error) {
+	e.mu.RLock()
+	f, ok := e.file, e.file != nil && !e.stale
+	e.mu.RUnlock()
+	if ok {
+		return f, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.file != nil && !e.stale {
+		return e.file, nil
+	}
+	k, known := fs.x.Catalog.Of(stream)
+	if !known {
+		return nil, ErrNoFile
+	}
+	history, err := fs.x.History(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	f = record.NewFile(k, stream).Remembering()
+	if err := f.Fold(history, record.At{}); err != nil {
+		return nil, err
+	}
+	e.file, e.stale = f, false
+	return f, nil
+}
+
+// look loads several files, keeps them still while see runs, and hands them over by stream. Locks are taken in one order,
+// so that two who look at the same files cannot wait for each other.
+func (fs *files) look(ctx context.Context, streams []string, see func(map[string]*record.File) error) error {
+	slices.Sort(streams)
+	streams = slices.Compact(streams)
+	for {
+		entries := make([]*entry, len(streams))
+		for i, s := range streams {
+			entries[i] = fs.entry(s)
+			if _, err := fs.load(ctx, s, entries[i]); err != nil {
+				return err
+			}
+		}
+		out := make(map[string]*record.File, len(streams)+1)
+		for i, e := range entries {
+			e.mu.RLock()
+			if e.file != nil {
+				out[streams[i]] = e.file
+			}
+		}
+		whole := len(out) == len(streams)
+		var err error
+		if whole {
+			err = see(out)
+		}
+		for _, e := range entries {
+			e.mu.RUnlock()
+		}
+		if whole {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// apply takes in what the holder of the turn appended to f.
+func (e *entry) apply(f *record.File, events []record.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.file != f {
+		e.file = nil // somebody loaded it meanwhile, with or without these events
+		return
+	}
+	for _, ev := range events {
+		if err := f.Apply(ev); err != nil { // a void: the next one folds from the start
+			e.file = nil
+			return
+		}
+	}
+}
+
+// drop forgets a file whose place in the journal is in doubt.
+func (e *entry) drop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.file = nil
+}
+
+// Observe tells that the journal holds a revision of a stream, so that a file changed by another server is read again.
+// Whoever follows the log calls it for every event.
+func (x *Executor) Observe(stream string, revision uint64) {
+	e, ok := x.files.cache.Peek(stream)
+	if !ok {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if f := e.file; f != nil && (!f.Exists || f.Revision < revision) {
+		e.stale = true
+	}
+}
