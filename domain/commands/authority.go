@@ -177,20 +177,13 @@ func forbidden(grants []record.Grant, what record.Text) *record.Problem {
 	}
 }
 
-// Reach is how far an officer sees in lists and searches. It is pushed into the index, never applied row by row.
-type Reach struct {
-	All      bool
-	Villages []uuid.UUID
-	Officer  uuid.UUID // sees the caseload of this officer too; zero: none
-}
-
 // Reach works out how far an officer may see among files with these readers; villages are all there are.
-func (x *Executor) Reach(ctx context.Context, officer, post uuid.UUID, readers []record.Grant, villages []uuid.UUID) (Reach, error) {
+func (x *Executor) Reach(ctx context.Context, officer, post uuid.UUID, readers []record.Grant, villages []uuid.UUID) (record.Reach, error) {
 	posts, err := x.posts(ctx, officer, post)
 	if err != nil {
-		return Reach{}, err
+		return record.Reach{}, err
 	}
-	var out Reach
+	var out record.Reach
 	granted := false
 	for _, po := range posts.active {
 		for _, g := range readers {
@@ -207,7 +200,7 @@ func (x *Executor) Reach(ctx context.Context, officer, post uuid.UUID, readers [
 				for _, v := range villages {
 					ok, err := x.covers(ctx, po.Unit, v)
 					if err != nil {
-						return Reach{}, err
+						return record.Reach{}, err
 					}
 					if ok && !slices.Contains(out.Villages, v) {
 						out.Villages = append(out.Villages, v)
@@ -217,7 +210,7 @@ func (x *Executor) Reach(ctx context.Context, officer, post uuid.UUID, readers [
 		}
 	}
 	if !granted {
-		return Reach{}, forbidden(readers, record.T("查阅名单", "read lists"))
+		return record.Reach{}, forbidden(readers, record.T("查阅名单", "read lists"))
 	}
 	return out, nil
 }

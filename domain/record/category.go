@@ -130,6 +130,13 @@ type Grant struct {
 // Everyone is the grant of anybody who is signed in with a post.
 var Everyone = Grant{Roles: []Role{VillageCadre, CommunityPolice, CommunityMedic, Volunteer, TownshipOffice, Inspector, Analyst, Administrator}, Scope: Anywhere}
 
+// Reach is how far an officer sees in lists and searches. It is pushed into the index, never applied row by row.
+type Reach struct {
+	All      bool
+	Villages []uuid.UUID
+	Officer  uuid.UUID // sees the caseload of this officer too; zero: none
+}
+
 // CommandRow is one command.
 type CommandRow struct {
 	Name    string // verb, such as "drugs.record_urine_test"
