@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"yidang/domain/record"
+	"yidang/domain/vault/internal/sqlitefile"
 )
 
 const (
@@ -56,15 +56,7 @@ type conn struct {
 
 // openFile opens the connection that writes, creating the file when there is none.
 func openFile(o Options) (*conn, error) {
-	// SQLite would create the file readable by everybody; modeof in the DSN gives its log the same mode.
-	f, err := os.OpenFile(o.Path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	db, err := sqlite3.Open(dsn(o))
+	db, err := sqlitefile.Open(o.Path, params(o), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -80,25 +72,20 @@ func openFile(o Options) (*conn, error) {
 }
 
 func openConn(o Options) (*conn, error) {
-	db, err := sqlite3.Open(dsn(o))
+	db, err := sqlitefile.Open(o.Path, params(o), nil)
 	if err != nil {
 		return nil, err
 	}
 	return prepare(db)
 }
 
-func dsn(o Options) string {
-	q := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "secure_delete(on)",
+func params(o Options) url.Values {
+	p := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "secure_delete(on)",
 		"temp_store(memory)", "cache_size(-2000)"}}
 	if o.vfs != "" {
-		q.Set("vfs", o.vfs)
+		p.Set("vfs", o.vfs)
 	}
-	path, err := filepath.Abs(o.Path)
-	if err != nil {
-		path = o.Path // there is no working directory; SQLite will say so
-	}
-	q.Set("modeof", path)
-	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
+	return p
 }
 
 func prepare(db *sqlite3.Conn) (*conn, error) {
@@ -114,54 +101,22 @@ func prepare(db *sqlite3.Conn) (*conn, error) {
 }
 
 func migrate(db *sqlite3.Conn) (err error) {
-	var version string
-	var have int
-	if err := queryRow(db, `SELECT sqlite_version()`, func(s *sqlite3.Stmt) { version = s.ColumnText(0) }); err != nil {
-		return err
-	}
-	if !atLeast(version, 3, 51, 3) { // resetting a write-ahead log could corrupt the file before
-		return fmt.Errorf("SQLite %s is too old: 3.51.3 is needed", version)
-	}
 	tx, err := db.BeginImmediate()
 	if err != nil {
 		return err
 	}
 	defer tx.End(&err)
-	if err := queryRow(db, `PRAGMA user_version`, func(s *sqlite3.Stmt) { have = s.ColumnInt(0) }); err != nil {
+	var have int
+	err = sqlitefile.Query(db, `PRAGMA user_version`, func(s *sqlite3.Stmt) { have = s.ColumnInt(0) })
+	switch {
+	case err != nil:
 		return err
-	}
-	switch have {
-	case 0:
+	case have == 0:
 		return db.Exec(schema)
-	case schemaVersion:
+	case have == schemaVersion:
 		return nil
 	}
 	return fmt.Errorf("the vault has form %d and this program knows %d: use a newer program", have, schemaVersion)
-}
-
-func atLeast(version string, want ...int) bool {
-	var have [3]int
-	if n, _ := fmt.Sscanf(version, "%d.%d.%d", &have[0], &have[1], &have[2]); n != 3 {
-		return false
-	}
-	for i, w := range want {
-		if have[i] != w {
-			return have[i] > w
-		}
-	}
-	return true
-}
-
-// queryRow runs a statement and calls row for each row of its result.
-func queryRow(db *sqlite3.Conn, sql string, row func(*sqlite3.Stmt)) error {
-	s, _, err := db.Prepare(sql)
-	if err != nil {
-		return err
-	}
-	for s.Step() {
-		row(s)
-	}
-	return errors.Join(s.Err(), s.Close())
 }
 
 func (c *conn) Close() error {
@@ -207,7 +162,7 @@ func (c *conn) flush() error {
 
 func (c *conn) loadErased() (map[string]struct{}, error) {
 	erased := map[string]struct{}{}
-	err := queryRow(c.Conn, `SELECT stream FROM erased`, func(s *sqlite3.Stmt) { erased[s.ColumnText(0)] = struct{}{} })
+	err := sqlitefile.Query(c.Conn, `SELECT stream FROM erased`, func(s *sqlite3.Stmt) { erased[s.ColumnText(0)] = struct{}{} })
 	return erased, err
 }
 
@@ -215,7 +170,7 @@ func (c *conn) loadErased() (map[string]struct{}, error) {
 func (c *conn) loadRoot(ctx context.Context, w Wrapper) (tink.AEAD, []byte, error) {
 	var id string
 	var wrapped, sealedMaster []byte
-	err := queryRow(c.Conn, `SELECT wrapper, wrapped, master FROM root`, func(s *sqlite3.Stmt) {
+	err := sqlitefile.Query(c.Conn, `SELECT wrapper, wrapped, master FROM root`, func(s *sqlite3.Stmt) {
 		id, wrapped, sealedMaster = s.ColumnText(0), s.ColumnBlob(1, nil), s.ColumnBlob(2, nil)
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"yidang/domain/record"
+	"yidang/domain/vault/internal/sqlitefile"
 )
 
 const stream = "drugs-5f0c3d5e-8f7a-4a51-9a3c-2a1d8a0e7b11"
@@ -194,7 +195,7 @@ func TestDestroy(t *testing.T) {
 	wantKind(t, err, record.NotFound)
 	wantKind(t, v.Destroy(t.Context(), "person-typo", "S-16"), record.NotFound)
 	at, reason := int64(0), ""
-	err = queryRow(v.writer.Conn, `SELECT at, reason FROM erased WHERE stream = 'person-0100'`, func(s *sqlite3.Stmt) {
+	err = sqlitefile.Query(v.writer.Conn, `SELECT at, reason FROM erased WHERE stream = 'person-0100'`, func(s *sqlite3.Stmt) {
 		at, reason = s.ColumnInt64(0), s.ColumnText(1)
 	})
 	if err != nil || at == 0 || reason != "S-16" {

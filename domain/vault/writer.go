@@ -10,6 +10,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"yidang/domain/record"
+	"yidang/domain/vault/internal/sqlitefile"
 )
 
 // job is one request to the goroutine that writes: create keys, or something that is done alone.
@@ -217,7 +218,7 @@ func (v *Vault) rewrap(ctx context.Context, w Wrapper) error {
 		}
 		defer update.Close()
 		var failed error
-		err = queryRow(v.writer.Conn, `SELECT slot, stream, wrapped FROM keys
+		err = sqlitefile.Query(v.writer.Conn, `SELECT slot, stream, wrapped FROM keys
 			WHERE stream NOT IN (SELECT stream FROM erased)`, func(s *sqlite3.Stmt) {
 			if failed != nil {
 				return
