@@ -1,0 +1,256 @@
+package imports
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"yidang/domain/record"
+)
+
+// errNoHeading is returned when no sheet has a heading with the columns that a person needs.
+var errNoHeading = &record.Problem{Kind: record.Invalid, Field: "file", Message: "no heading with a name and a citizen id was found",
+	Zh: "未找到含姓名和公民身份号码的表头", Remedy: "name the columns 姓名, 公民身份号码 and 管理类别 in one heading"}
+
+// errNoTier is a list of people that is no roster: nobody could be given a tier (D-08).
+var errNoTier = &record.Problem{Kind: record.Invalid, Field: "file", Message: "no column for the management tier was found",
+	Zh: "未找到管理类别列", Rule: "D-08", Remedy: "add a column 管理类别 with 严格, 重点 or 一般 for each person"}
+
+// readGrids finds the rosters among the sheets and judges their lines into out, which stays as it is on an error.
+func readGrids(grids []*grid, out *Roster) error {
+	s := &scan{out: *out, seen: map[string]firstSeen{}}
+	problem := error(errNoHeading)
+	for _, g := range grids {
+		first, h := firstHeading(g)
+		switch {
+		case h == nil:
+			s.out.Ignored = append(s.out.Ignored, fmt.Sprintf("sheet %q: no heading with a name and a citizen id", g.sheet))
+		case h.columns[tier] == 0:
+			problem = errNoTier
+			s.out.Ignored = append(s.out.Ignored, fmt.Sprintf("sheet %q: no column for the management tier", g.sheet))
+		default:
+			s.out.Sheets = append(s.out.Sheets, g.sheet)
+			s.grid(g, first, h)
+		}
+	}
+	if len(s.out.Sheets) == 0 {
+		return problem
+	}
+	*out = s.out
+	return nil
+}
+
+// firstHeading looks for the heading with the tier first: a table of contacts may stand above the roster.
+func firstHeading(g *grid) (int, *heading) {
+	var first *heading
+	at := 0
+	for i := range g.lines {
+		h, ok := headingAt(g, i)
+		if ok && h.columns[tier] != 0 {
+			return i, h
+		}
+		if ok && first == nil {
+			first, at = h, i
+		}
+	}
+	return at, first
+}
+
+// scan walks over the lines of all rosters of a file.
+type scan struct {
+	out  Roster
+	seen map[string]firstSeen // citizen id → the row that had it first
+
+	g       *grid
+	h       *heading
+	section string // village named by a line of its own, or by the sheet
+	above   string // village of the row above
+	repeats bool   // every line names its village, so a blank one is a village that is missing
+}
+
+// firstSeen is the first row with a citizen id and a name that hold.
+type firstSeen struct {
+	name, sheet string
+	row         int
+	kept        bool // accepted; a later row of the same person is needed otherwise
+}
+
+func (s *scan) leaveOut(l *line, why string) {
+	where := fmt.Sprintf("row %d", l.row)
+	if len(s.out.Sheets) > 1 {
+		where = fmt.Sprintf("sheet %q row %d", s.g.sheet, l.row)
+	}
+	s.out.Ignored = append(s.out.Ignored, where+": "+why)
+}
+
+// grid judges one sheet from its heading on.
+func (s *scan) grid(g *grid, first int, h *heading) {
+	s.g, s.h, s.section, s.above = g, h, "", ""
+	if isVillage(g.sheet) {
+		s.section = tidy(g.sheet)
+	}
+	s.preamble(g.lines[:first])
+	if s.out.Columns == nil {
+		s.out.Columns = h.all
+	}
+	s.repeats = repeatsVillage(g, h)
+	for i := h.last + 1; i < len(g.lines); i++ {
+		if again, ok := headingAt(g, i); ok {
+			for ; i < again.last; i++ {
+				s.leaveOut(&g.lines[i], "heading again")
+			}
+			s.leaveOut(&g.lines[i], "heading again")
+			if again.columns[tier] == 0 {
+				again = nil // another table follows; its people have no tier, so they are not of this roster
+			}
+			s.h = again
+			continue
+		}
+		s.line(&g.lines[i])
+	}
+}
+
+var reportingUnit = regexp.MustCompile(`(?:填报|填表|上报|报送|编制|制表|填報|上報)?(?:单位|單位)(?:[（(][^）)]*[）)])?\s*[:：]\s*([^\s:：（(]+)`)
+
+// preamble reads what stands above the heading.
+func (s *scan) preamble(lines []line) {
+	for i := range lines {
+		l := &lines[i]
+		texts := make([]string, len(l.cells))
+		for j, c := range l.cells {
+			texts[j] = tidy(c.text)
+		}
+		text := strings.Join(texts, " ")
+		unit := reportingUnit.FindStringSubmatch(text)
+		switch {
+		case unit != nil && s.out.Unit == "":
+			s.out.Unit = unit[1]
+		case unit == nil && s.out.Title == "":
+			s.out.Title = text
+		default:
+			s.leaveOut(l, "above the heading")
+		}
+		if unit != nil && isVillage(unit[1]) && s.section == "" {
+			s.section = unit[1]
+		}
+	}
+}
+
+// line judges a line below the heading, or says why it is none of a person.
+func (s *scan) line(l *line) {
+	if s.h == nil {
+		s.leaveOut(l, "part of a table without tiers")
+		return
+	}
+	id := l.at(s.h.columns[citizenID])
+	hasID := id != nil && (digits(id.text) >= 12 || id.number && id.value > 1e12)
+	if why := notPerson(l, s.h); why != "" && !hasID {
+		s.leaveOut(l, why)
+		return
+	}
+	filledName, filledID := s.cell(l, name), s.cell(l, citizenID)
+	if l.at(s.h.columns[name]) == nil && id == nil && filledName != nil && filledID != nil {
+		s.leaveOut(l, "continues the person above")
+		return
+	}
+	if s.h.columns[village] == 0 && len(l.cells) == 1 && isVillage(l.cells[0].text) {
+		s.section = sectionVillage(l.cells[0].text)
+		s.leaveOut(l, "names the village of the lines below")
+		return
+	}
+	if filledName == nil && filledID == nil && s.otherFields(l) < 2 {
+		if v := l.at(s.h.columns[village]); v != nil {
+			s.above = placeName(v.text) // the village stands alone on the first line of its block
+		}
+		s.leaveOut(l, "no person on it")
+		return
+	}
+	s.out.Rows = append(s.out.Rows, s.judge(l))
+}
+
+// otherFields counts the cells on a line itself that say something of a person.
+func (s *scan) otherFields(l *line) int {
+	n := 0
+	for f, col := range s.h.columns {
+		if f != number && f != village && f != note && f != "" && l.at(col) != nil {
+			n++
+		}
+	}
+	return n
+}
+
+var (
+	sums  = regexp.MustCompile(`^(.*[村区镇乡]|本页|本村|本组|全村|全镇|全部|人员|以上)?(小计|合计|总计|累计|共计|总数|汇总)`)
+	count = regexp.MustCompile(`^共\d+(人|名|条|户)`)
+	notes = regexp.MustCompile(`^(注|附注|备注|说明|填表说明|填报说明|填写说明)[:：;；、.．\d一(（]|^(注|附注|说明|填表说明|填报说明)$|^以下空白|^以下无|^第\d+页|^共\d+页|^打印`)
+	signs = regexp.MustCompile(`^\S{0,8}(人|长|员|领导|日期|时间|电话|单位|签字|签名|盖章|所)([(（][^)）]*[)）])?[:：]`)
+	model = regexp.MustCompile(`^(填写)?(示例|样例|范例|例)$`)
+)
+
+func subtotal(s string) bool {
+	w := word(s)
+	return utf8.RuneCountInString(w) <= 24 && sums.MatchString(w) || count.MatchString(w)
+}
+
+// notPerson recognises the lines between and below the people: subtotals, notes, signatures, examples.
+func notPerson(l *line, h *heading) string {
+	for i, c := range l.cells {
+		w := strings.ReplaceAll(tidy(c.text), " ", "")
+		// A person's own remarks may begin in any way; the line itself is named in its first cells.
+		early := i == 0 || c.col == h.columns[name] || c.col == h.columns[village]
+		switch {
+		case early && subtotal(c.text):
+			return "subtotal"
+		case i == 0 && notes.MatchString(w):
+			return "note"
+		case c.col != h.columns[note] && c.col != h.columns[household] && c.col != h.columns[residence] && signs.MatchString(w):
+			return "note"
+		case early && model.MatchString(w):
+			return "example"
+		}
+	}
+	if len(l.cells) == 1 && (utf8.RuneCountInString(l.cells[0].text) > 12 && strings.ContainsAny(l.cells[0].text, "，。；：、,;:") || digits(l.cells[0].text) > 0) {
+		return "note"
+	}
+	return ""
+}
+
+var villageName = regexp.MustCompile(`^(?:第?[一二三四五六七八九十\d]+[、.．])?\s*(\S{1,12}?(?:村|社区|居委会|村委会))(?:[（(].*[）)])?[:：]?$`)
+
+func isVillage(s string) bool { return villageName.MatchString(tidy(s)) }
+
+func sectionVillage(s string) string { return villageName.FindStringSubmatch(tidy(s))[1] }
+
+// repeatsVillage says whether each line names its village: then no two neighbours would have been left to one name.
+func repeatsVillage(g *grid, h *heading) bool {
+	col := h.columns[village]
+	if col == 0 {
+		return false
+	}
+	if h.downs {
+		return true // blank cells outside the merges are blank
+	}
+	above, same := "", 0
+	for i := h.last + 1; i < len(g.lines); i++ {
+		l := &g.lines[i]
+		c := l.at(col)
+		if l.at(h.columns[name]) == nil && l.at(h.columns[citizenID]) == nil {
+			above = "" // a page may begin with the village of the one before
+			continue
+		}
+		if c == nil {
+			above = ""
+			continue
+		}
+		if c.text == above {
+			same++
+		}
+		above = c.text
+	}
+	return same > 0
+}
+
+// noHeading lets the readers of text try the next separator.
+func noHeading(err error) bool { return errors.Is(err, errNoHeading) }
