@@ -26,9 +26,8 @@ func ended(err error) bool {
 }
 
 // appendError gives an append's error its kind.
-func (j *Journal) appendError(ctx context.Context, client *esdb.Client, stream string, err error) error {
-	j.notice(client, err)
-	doing := j.describe("appending to", stream)
+func (j *Journal) appendError(ctx context.Context, stream string, err error) error {
+	doing := "journal at " + j.address + ": appending to " + stream
 	switch codeOf(err) {
 	case esdb.ErrorCodeWrongExpectedVersion:
 		return ErrWrongRevision.Because(record.Errorf(record.Conflict, "%s: %w", doing, err))
@@ -37,53 +36,58 @@ func (j *Journal) appendError(ctx context.Context, client *esdb.Client, stream s
 	case esdb.ErrorCodeDeadlineExceeded, esdb.ErrorAborted, esdb.ErrorUnavailable:
 		return ErrUnknownOutcome.Because(record.Errorf(record.Unavailable, "%s: %w", doing, err))
 	}
-	if ctx.Err() != nil {
+	if errors.Is(err, errNotSent) {
+		return record.Errorf(record.Unavailable, "%s: %w", doing, err)
+	}
+	if ctx.Err() != nil || j.life.Err() != nil {
 		return ErrUnknownOutcome.Because(record.Errorf(record.Unavailable, "%s: %w", doing, err))
 	}
-	// A server that ends the call while the client is still sending shows as a bare EOF: nothing was appended, or it
-	// would have waited for the rest. EventStoreDB does so to an append that is too large.
+	// A server that ends the call while the client is still sending shows as a bare EOF. Nothing was appended, or it
+	// would have waited for the rest: EventStoreDB does so to an append that is too large.
 	if errors.Is(err, io.EOF) {
 		return record.Errorf(record.Invalid, "%s: the server did not take it, as it does when an append is too large: %w", doing, err)
 	}
-	return j.commonError(doing, err)
+	return commonError(doing, err)
 }
 
 // readError gives the error of a read or subscription its kind.
-func (j *Journal) readError(ctx context.Context, client *esdb.Client, stream string, err error) error {
-	j.notice(client, err)
-	doing := j.describe("reading", stream)
-	if cause := ctx.Err(); cause != nil {
-		return record.Errorf(record.Unavailable, "%s: %w", doing, cause)
+func (j *Journal) readError(ctx context.Context, stream string, err error) error {
+	doing := "journal at " + j.address + ": reading " + stream
+	if ctx.Err() != nil {
+		return record.Errorf(record.Unavailable, "%s: %w", doing, context.Cause(ctx))
 	}
-	switch codeOf(err) {
-	case esdb.ErrorCodeConnectionClosed, esdb.ErrorCodeNotLeader, esdb.ErrorCodeDeadlineExceeded, esdb.ErrorAborted,
-		esdb.ErrorUnavailable:
-		return record.Errorf(record.Unavailable, "%s: %w", doing, err)
-	}
-	return j.commonError(doing, err)
+	return commonError(doing, err)
 }
 
-func (j *Journal) commonError(doing string, err error) error {
-	switch codeOf(err) {
-	case esdb.ErrorCodeAccessDenied, esdb.ErrorCodeUnauthenticated:
-		return record.Errorf(record.Forbidden, "%s: %w", doing, err)
+func commonError(doing string, err error) error {
+	if kind := statusKind(err); kind != "" {
+		return record.Errorf(kind, "%s: %w", doing, err)
 	}
-	switch statusCode(err) {
-	case codes.InvalidArgument, codes.OutOfRange:
-		return record.Errorf(record.Invalid, "%s: %w", doing, err)
-	case codes.PermissionDenied, codes.Unauthenticated:
-		return record.Errorf(record.Forbidden, "%s: %w", doing, err)
-	}
-	// The server failed (a full disk, a damaged file) or said something this client does not know.
+	// The server is away, failed (a full disk, a damaged file) or said something this client does not know.
 	return record.Errorf(record.Unavailable, "%s: %w", doing, err)
 }
 
-// notice drops a client that reported that it is finished.
-func (j *Journal) notice(client *esdb.Client, err error) {
+// statusKind is the kind of an answer that asking again will not change, or "".
+func statusKind(err error) record.Kind {
 	switch codeOf(err) {
-	case esdb.ErrorCodeConnectionClosed, esdb.ErrorUnavailable:
-		j.forget(client)
+	case esdb.ErrorCodeAccessDenied, esdb.ErrorCodeUnauthenticated:
+		return record.Forbidden
 	}
+	switch statusCode(err) {
+	case codes.InvalidArgument, codes.OutOfRange:
+		return record.Invalid
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return record.Forbidden
+	}
+	return ""
+}
+
+func codeOf(err error) esdb.ErrorCode {
+	var e *esdb.Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return esdb.ErrorCodeUnknown
 }
 
 // statusCode finds the gRPC status under the client's error.

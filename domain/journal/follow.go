@@ -72,37 +72,73 @@ const (
 // follow runs one subscription until it drops. heard says that the server sent something, left that the caller's loop
 // ended.
 func (j *Journal) follow(ctx context.Context, after *uint64, yield func(Item, error) bool) (heard, left bool, err error) {
-	client, err := j.use()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ahead := newHandoff[Item]()
+	var end error // set before the handoff is closed
+	from := *after
+	err = j.start(ctx, func(ctx context.Context, client *esdb.Client) (func() error, error) {
+		subscription, err := subscribe(ctx, client, from)
+		if err != nil {
+			return nil, err
+		}
+		return func() error {
+			defer ahead.close()
+			defer subscription.Close()
+			end = hear(ctx, subscription, from, ahead)
+			return end
+		}, nil
+	})
 	if err != nil {
-		return false, false, err
+		return false, false, j.readError(ctx, "$all", err)
 	}
+	for {
+		batch, more := ahead.take(ctx)
+		for _, item := range batch {
+			heard, *after = true, item.Position
+			if !yield(item, nil) {
+				return heard, true, nil
+			}
+		}
+		if !more {
+			if ctx.Err() != nil {
+				end = ctx.Err()
+			}
+			return heard, false, j.readError(ctx, "$all", end)
+		}
+	}
+}
+
+func subscribe(ctx context.Context, client *esdb.Client, after uint64) (*esdb.Subscription, error) {
 	from := esdb.AllPosition(esdb.Start{})
-	if *after > 0 {
-		from = esdb.Position{Commit: *after, Prepare: *after}
+	if after > 0 {
+		from = esdb.Position{Commit: after, Prepare: after}
 	}
-	subscription, err := client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{
+	return client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{
 		From:               from,
 		Filter:             &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: `^[^$]`},
 		MaxSearchWindow:    followWindow,
 		CheckpointInterval: 1,
 	})
-	if err != nil {
-		return false, false, j.readError(ctx, client, "$all", err)
-	}
-	defer subscription.Close()
+}
+
+// hear passes on what the subscription sends until it drops, and says why it did.
+func hear(ctx context.Context, subscription *esdb.Subscription, after uint64, ahead *handoff[Item]) error {
 	for {
-		item := Item{Position: *after}
+		item := Item{Position: after}
+		size := 0
 		switch e := subscription.Recv(); {
 		case e.SubscriptionDropped != nil:
-			return heard, false, j.readError(ctx, client, "$all", e.SubscriptionDropped.Error)
+			return e.SubscriptionDropped.Error
 		case e.EventAppeared != nil:
-			if e.EventAppeared.Event == nil || e.EventAppeared.Event.Position.Commit <= *after {
+			event := e.EventAppeared.Event
+			if event == nil || event.Position.Commit <= after {
 				continue
 			}
-			item.Kind, item.Event = Happened, toStored(e.EventAppeared.Event)
-			item.Position = item.Event.Position
+			item = Item{Kind: Happened, Event: toStored(event), Position: event.Position.Commit}
+			size = len(event.Data) + len(event.UserMetadata)
 		case e.CheckPointReached != nil:
-			if e.CheckPointReached.Commit <= *after {
+			if e.CheckPointReached.Commit <= after {
 				continue
 			}
 			item.Kind, item.Position = Checkpoint, e.CheckPointReached.Commit
@@ -111,10 +147,9 @@ func (j *Journal) follow(ctx context.Context, after *uint64, yield func(Item, er
 		default:
 			continue
 		}
-		heard = true
-		*after = item.Position
-		if !yield(item, nil) {
-			return heard, true, nil
+		after = item.Position
+		if !ahead.push(ctx, item, size) {
+			return ctx.Err()
 		}
 	}
 }

@@ -15,11 +15,8 @@ package journal
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -74,110 +71,6 @@ const (
 	MaxName   = 1024     // bytes of a stream name or an event type
 )
 
-// Journal is a connection to a server. It is safe for concurrent use, and finds its server again after an outage.
-type Journal struct {
-	config  esdb.Configuration
-	address string // for messages, without credentials
-
-	mu     sync.Mutex
-	client *esdb.Client
-	closed bool
-}
-
-// Open connects and asks the server for its head, so that a wrong address or wrong credentials show now.
-func Open(ctx context.Context, connection string) (*Journal, error) {
-	config, err := parseConnection(connection)
-	if err != nil {
-		return nil, err
-	}
-	j := &Journal{config: *config, address: addressOf(config)}
-	if _, _, err := j.Head(ctx); err != nil {
-		j.Close()
-		return nil, err
-	}
-	return j, nil
-}
-
-// socketScheme is embedded.SocketScheme; the server imports nothing of this package and this package not the server.
-const socketScheme = "esdb+unix://"
-
-func parseConnection(connection string) (*esdb.Configuration, error) {
-	if path, ok := strings.CutPrefix(connection, socketScheme); ok {
-		config, err := esdb.ParseConnectionString("esdb://localhost?tls=false")
-		if err != nil {
-			return nil, record.Errorf(record.Invalid, "journal: connection string: %w", err)
-		}
-		config.Address = "unix://" + path
-		return quiet(config), nil
-	}
-	config, err := esdb.ParseConnectionString(connection)
-	if err != nil {
-		// The parser's errors may quote the string, and with it the password.
-		return nil, record.Errorf(record.Invalid, "journal: the connection string is not one of EventStoreDB (esdb://… or esdb+discover://…)")
-	}
-	return quiet(config), nil
-}
-
-// quiet keeps the client from writing to the console: our callers log the errors they get.
-func quiet(config *esdb.Configuration) *esdb.Configuration {
-	config.Logger = esdb.NoopLogging()
-	// The client's own retries at connecting; ours are around it, and Open should not take long to say no.
-	config.MaxDiscoverAttempts = min(config.MaxDiscoverAttempts, 3)
-	return config
-}
-
-func addressOf(config *esdb.Configuration) string {
-	if config.Address != "" {
-		return config.Address
-	}
-	seeds := make([]string, len(config.GossipSeeds))
-	for i, seed := range config.GossipSeeds {
-		seeds[i] = seed.String()
-	}
-	return strings.Join(seeds, ",")
-}
-
-// use returns the client, making one if there is none.
-func (j *Journal) use() (*esdb.Client, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.closed {
-		return nil, errClosed
-	}
-	if j.client == nil {
-		config := j.config
-		client, err := esdb.NewClient(&config)
-		if err != nil {
-			return nil, record.Errorf(record.Invalid, "journal: %s: %w", j.address, err)
-		}
-		j.client = client
-	}
-	return j.client, nil
-}
-
-// forget drops a client that will not recover: the official one closes itself for good when it cannot find a server.
-func (j *Journal) forget(client *esdb.Client) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.client == client {
-		j.client = nil
-		// Not closed: its goroutine is gone, and a Close of it would race with calls that still hold it.
-	}
-}
-
-// Close ends the connection. Calls that run fail.
-func (j *Journal) Close() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.closed = true
-	if j.client == nil {
-		return nil
-	}
-	client := j.client
-	j.client = nil
-	return client.Close()
-}
-
 // Append stores the events at the end of the stream, all or none, and returns when they are durable. An append whose
 // events are the stream's already, at the expected place, is answered with the result of the first one.
 //
@@ -187,22 +80,28 @@ func (j *Journal) Append(ctx context.Context, stream string, expected Expected, 
 	if err != nil {
 		return Appended{}, err
 	}
-	client, err := j.use()
-	if err != nil {
-		return Appended{}, err
+	for attempt := 0; ; attempt++ {
+		result, err := call(ctx, j, func(ctx context.Context, client *esdb.Client) (*esdb.WriteResult, error) {
+			options := esdb.AppendToStreamOptions{ExpectedRevision: expected.revision}
+			// The client ends a call after ten seconds when its options name no deadline, even if the context allows more.
+			if deadline, ok := ctx.Deadline(); ok {
+				left := time.Until(deadline)
+				options.Deadline = &left
+			}
+			return client.AppendToStream(ctx, stream, options, data...)
+		})
+		if err == nil {
+			return Appended{Revision: result.NextExpectedVersion, Position: result.CommitPosition}, nil
+		}
+		// A follower took nothing and named the leader, which the client connects to next.
+		if codeOf(err) == esdb.ErrorCodeNotLeader && attempt < notLeaderRetries {
+			continue
+		}
+		return Appended{}, j.appendError(ctx, stream, err)
 	}
-	options := esdb.AppendToStreamOptions{ExpectedRevision: expected.revision}
-	// The client gives a call ten seconds when its options name no deadline, even if the context allows more.
-	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline)
-		options.Deadline = &left
-	}
-	result, err := client.AppendToStream(ctx, stream, options, data...)
-	if err != nil {
-		return Appended{}, j.appendError(ctx, client, stream, err)
-	}
-	return Appended{Revision: result.NextExpectedVersion, Position: result.CommitPosition}, nil
 }
+
+const notLeaderRetries = 3
 
 func toEventData(stream string, events []Proposed) ([]esdb.EventData, error) {
 	if stream == "" || len(stream) > MaxName {
@@ -290,35 +189,62 @@ const everything = 1<<63 - 1
 
 type opener func(context.Context, *esdb.Client) (*esdb.ReadStream, error)
 
-// read yields what the opened read yields, then at most one error.
+// read yields what the opened read yields, then at most one error. It receives ahead of its caller.
 func (j *Journal) read(ctx context.Context, stream string, open opener) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
-		client, err := j.use()
-		if err != nil {
-			yield(Stored{}, err)
-			return
-		}
-		events, err := open(ctx, client)
-		if err != nil {
-			yield(Stored{}, j.readError(ctx, client, stream, err))
-			return
-		}
-		defer events.Close()
-		for {
-			e, err := events.Recv()
-			if ended(err) {
-				return
-			}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		ahead := newHandoff[Stored]()
+		var end error // set before the handoff is closed
+		err := j.start(ctx, func(ctx context.Context, client *esdb.Client) (func() error, error) {
+			events, err := open(ctx, client)
 			if err != nil {
-				yield(Stored{}, j.readError(ctx, client, stream, err))
-				return
+				return nil, err
 			}
-			if e.Event == nil {
+			return func() error {
+				defer ahead.close()
+				defer events.Close()
+				end = receive(ctx, events, ahead)
+				return end
+			}, nil
+		})
+		if err != nil {
+			yield(Stored{}, j.readError(ctx, stream, err))
+			return
+		}
+		for {
+			batch, more := ahead.take(ctx)
+			for _, e := range batch {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if more {
 				continue
 			}
-			if !yield(toStored(e.Event), nil) {
-				return
+			if ctx.Err() != nil {
+				end = ctx.Err()
 			}
+			if !ended(end) {
+				yield(Stored{}, j.readError(ctx, stream, end))
+			}
+			return
+		}
+	}
+}
+
+// receive passes on what the read sends until it ends, and says why it did.
+func receive(ctx context.Context, events *esdb.ReadStream, ahead *handoff[Stored]) error {
+	for {
+		e, err := events.Recv()
+		if err != nil {
+			return err
+		}
+		if e.Event == nil {
+			continue // a link that leads nowhere
+		}
+		if !ahead.push(ctx, toStored(e.Event), len(e.Event.Data)+len(e.Event.UserMetadata)) {
+			return ctx.Err()
 		}
 	}
 }
@@ -326,19 +252,4 @@ func (j *Journal) read(ctx context.Context, stream string, open opener) iter.Seq
 func toStored(e *esdb.RecordedEvent) Stored {
 	return Stored{ID: e.EventID, Stream: e.StreamID, Revision: e.EventNumber, Position: e.Position.Commit,
 		Type: e.EventType, Created: e.CreatedDate, Meta: e.UserMetadata, Data: e.Data}
-}
-
-var errClosed = record.Errorf(record.Unavailable, "journal: the connection was closed")
-
-// describe names the stream in an error without hiding what is underneath.
-func (j *Journal) describe(doing, stream string) string {
-	return fmt.Sprintf("journal at %s: %s %s", j.address, doing, stream)
-}
-
-func codeOf(err error) esdb.ErrorCode {
-	var e *esdb.Error
-	if errors.As(err, &e) {
-		return e.Code()
-	}
-	return esdb.ErrorCodeUnknown
 }
