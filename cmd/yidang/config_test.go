@@ -1,0 +1,67 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Ensure that what is mistyped is found at start, with the key that was meant.
+func TestConfigIsStrict(t *testing.T) {
+	for _, c := range []struct{ name, file, env, want string }{
+		{"unknown key", "listne = \"127.0.0.1:1\"\n", "", `did you mean "listen"`},
+		{"unknown key in a table", "[journal]\nconection = \"esdb://x\"\n", "", `did you mean "journal.connection"`},
+		{"unknown variable", "", "YIDANG_LISTENN=x", `did you mean "YIDANG_LISTEN"`},
+		{"wrong type", "", "YIDANG_LIMITS_TIMEOUT=soon", "must be a duration"},
+		{"open address without TLS", "listen = \"0.0.0.0:8080\"\n", "", "listen: 0.0.0.0:8080 is not a loopback address"},
+		{"half a certificate", "[tls]\nkey = \"k\"\n", "", "tls: certificate and key go together"},
+		{"journal open to all", "[journal]\nlisten = \"0.0.0.0:2113\"\ninsecure = true\n", "", "journal.insecure: only for a loopback address"},
+		{"journal without users", "[journal]\nlisten = \"127.0.0.1:2113\"\n", "", "journal.listen: needs"},
+		{"two journals", "[journal]\nlisten = \"127.0.0.1:2113\"\ninsecure = true\nconnection = \"esdb://x\"\n", "", "drop one"},
+		{"no limit", "[limits]\nrequest_bytes = 0\n", "", "limits.request_bytes: must be greater than zero"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "yidang.toml")
+			if err := os.WriteFile(path, []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := loadConfig(path, []string{c.env})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// Ensure that the environment wins over the file and the file over the defaults.
+func TestConfigOrder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "yidang.toml")
+	if err := os.WriteFile(path, []byte("listen = \"127.0.0.1:1\"\ndata = \"from-file\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := loadConfig(path, []string{"YIDANG_LISTEN=127.0.0.1:2", "HOME=/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != "127.0.0.1:2" || c.Data != "from-file" || c.Limits.Files != defaultConfig().Limits.Files {
+		t.Errorf("got %+v", c)
+	}
+	if _, err := loadConfig(filepath.Join(t.TempDir(), "missing.toml"), nil); err == nil {
+		t.Error("a named file that is missing was accepted")
+	}
+}
+
+// Ensure that every key is documented and has a variable of its own.
+func TestConfigIsDocumented(t *testing.T) {
+	seen := map[string]string{}
+	for _, s := range settings(&Config{}) {
+		if s.doc == "" {
+			t.Errorf("%s has no doc", s.key)
+		}
+		if other, twice := seen[variable(s.key)]; twice {
+			t.Errorf("%s and %s share a variable", s.key, other)
+		}
+		seen[variable(s.key)] = s.key
+	}
+}
