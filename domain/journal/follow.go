@@ -31,8 +31,8 @@ const (
 
 // Follow yields every event after a position (0 for all), except those of system streams, first what is there and then
 // what comes, until the context ends or the loop is left. It survives outages of the server: it subscribes again after
-// the last position it yielded. An error ends it: the context's, or one that trying again does not mend (Forbidden,
-// Invalid).
+// the last position it yielded. An error ends it: the context's, that of a journal that was closed, or one that trying
+// again does not mend (Forbidden, Invalid).
 func (j *Journal) Follow(ctx context.Context, after uint64) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		pause := time.Duration(0)
@@ -45,7 +45,7 @@ func (j *Journal) Follow(ctx context.Context, after uint64) iter.Seq2[Item, erro
 				yield(Item{}, record.Errorf(record.Unavailable, "following the journal: %w", context.Cause(ctx)))
 				return
 			}
-			if kind := record.KindOf(err); kind == record.Forbidden || kind == record.Invalid {
+			if kind := record.KindOf(err); kind == record.Forbidden || kind == record.Invalid || j.life.Err() != nil {
 				yield(Item{}, err)
 				return
 			}
