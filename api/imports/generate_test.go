@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func generate(t testing.TB, o GenerateOptions) ([]byte, []Judgement) {
@@ -26,7 +28,7 @@ func read(t testing.TB, raw []byte) *Roster {
 }
 
 // sameJudgements compares all but the words; why must begin with the words expected, where there are any.
-func sameJudgements(t testing.TB, got, want []Judgement) {
+func sameJudgements(t rapid.TB, got, want []Judgement) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d rows, want %d", len(got), len(want))

@@ -17,7 +17,6 @@ type heading struct {
 	columns map[field]int // column of each field
 	all     []Column
 	texts   map[int]string // heading of each column, for reasons
-	downs   bool           // the village column has merged cells
 }
 
 // headingAt says whether a heading begins at a line: the name and the citizen id stand within the next lines, and
@@ -100,12 +99,16 @@ func continuesHeading(g *grid, h *heading, i int) bool {
 	if l.at(h.columns[name]) != nil || l.at(h.columns[citizenID]) != nil {
 		return false
 	}
+	known := 0
 	for _, c := range l.cells {
-		if c.number || !headingWord(c.text) {
+		if c.number || manyDigits.MatchString(word(c.text)) || strings.ContainsAny(c.text, ":：") {
 			return false
 		}
+		if headingWord(c.text) {
+			known++
+		}
 	}
-	return true
+	return 2*known >= len(l.cells) // offices add columns of their own
 }
 
 // numbersColumns recognises 1 2 3 4 …, (1) (2) …, 甲 乙 1 2 … under a heading.
@@ -191,7 +194,6 @@ func assign(g *grid, first, last int) *heading {
 			h.all = append(h.all, Column{Letter: letters(col), Heading: text, Field: string(reads[col])})
 		}
 	}
-	h.downs = len(g.down[h.columns[village]]) > 0
 	return h
 }
 
@@ -215,6 +217,11 @@ func headingPath(g *grid, first, last, col int) []string {
 	}
 	if len(path) == 1 && path[0] == group {
 		return nil // nothing of its own stands over this column
+	}
+	if group != "" && len(path) > 1 && path[0] == group {
+		if f, _ := classify(path[1:]); f != "" {
+			return path[1:] // clear without the group, which was only a guess
+		}
 	}
 	return path
 }

@@ -146,6 +146,11 @@ func (s *scan) line(l *line) {
 	}
 	id := l.at(s.h.columns[citizenID])
 	hasID := id != nil && (digits(id.text) >= 12 || id.number && id.value > 1e12)
+	if s.h.columns[village] == 0 && len(l.cells) == 1 && isVillage(l.cells[0].text) {
+		s.section = sectionVillage(l.cells[0].text)
+		s.leaveOut(l, "names the village of the lines below")
+		return
+	}
 	if why := notPerson(l, s.h); why != "" && !hasID {
 		s.leaveOut(l, why)
 		return
@@ -153,11 +158,6 @@ func (s *scan) line(l *line) {
 	filledName, filledID := s.cell(l, name), s.cell(l, citizenID)
 	if l.at(s.h.columns[name]) == nil && id == nil && filledName != nil && filledID != nil {
 		s.leaveOut(l, "continues the person above")
-		return
-	}
-	if s.h.columns[village] == 0 && len(l.cells) == 1 && isVillage(l.cells[0].text) {
-		s.section = sectionVillage(l.cells[0].text)
-		s.leaveOut(l, "names the village of the lines below")
 		return
 	}
 	if filledName == nil && filledID == nil && s.otherFields(l) < 2 {
@@ -223,33 +223,39 @@ func isVillage(s string) bool { return villageName.MatchString(tidy(s)) }
 
 func sectionVillage(s string) string { return villageName.FindStringSubmatch(tidy(s))[1] }
 
-// repeatsVillage says whether each line names its village: then no two neighbours would have been left to one name.
+// repeatsVillage says whether each line names its village, so that a blank one is a village that is missing, or a village
+// is written once for the lines below it. Text exported from merged cells is of the second kind, and names a village
+// again where a page began.
 func repeatsVillage(g *grid, h *heading) bool {
 	col := h.columns[village]
 	if col == 0 {
 		return false
 	}
-	if h.downs {
-		return true // blank cells outside the merges are blank
+	for _, m := range g.down[col] {
+		origin := g.find(m.row1)
+		if origin == nil || origin.at(col) == nil {
+			continue
+		}
+		if f, _ := classify([]string{origin.at(col).text}); f == "" { // headings are merged too
+			return true // here merges say which lines a village speaks for
+		}
 	}
-	above, same := "", 0
+	above, repeated, blank := "", 0, 0
 	for i := h.last + 1; i < len(g.lines); i++ {
 		l := &g.lines[i]
 		c := l.at(col)
-		if l.at(h.columns[name]) == nil && l.at(h.columns[citizenID]) == nil {
-			above = "" // a page may begin with the village of the one before
-			continue
-		}
-		if c == nil {
+		switch {
+		case l.at(h.columns[name]) == nil && l.at(h.columns[citizenID]) == nil:
 			above = ""
-			continue
+		case c == nil:
+			blank++
+		case c.text == above:
+			repeated++
+		default:
+			above = c.text
 		}
-		if c.text == above {
-			same++
-		}
-		above = c.text
 	}
-	return same > 0
+	return repeated > blank
 }
 
 // noHeading lets the readers of text try the next separator.
