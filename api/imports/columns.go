@@ -59,7 +59,7 @@ func classify(lines []string) (field, int) {
 		return note, 2
 	case base == "说明" || base == "其他说明":
 		return note, 1
-	case base == "序号" || base == "编号" || base == "序" || base == "no" || base == "no." || base == "号" || base == "#":
+	case base == "序号" || len(path) == 1 && base == "编号" || base == "序" || base == "no" || base == "no." || base == "号" || base == "#":
 		return number, 1
 	case containsAny(full, "家属", "亲属", "监护人", "配偶", "父母", "家庭成员", "家人", "家庭电话"):
 		if isPhone && !strings.Contains(leaf, "本人") {

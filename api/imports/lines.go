@@ -146,6 +146,11 @@ func (s *scan) line(l *line) {
 	}
 	id := l.at(s.h.columns[citizenID])
 	hasID := id != nil && (digits(id.text) >= 12 || id.number && id.value > 1e12)
+	filledName, filledID := s.cell(l, name), s.cell(l, citizenID)
+	if l.at(s.h.columns[name]) == nil && id == nil && filledName != nil && filledID != nil {
+		s.leaveOut(l, "continues the person above")
+		return
+	}
 	if s.h.columns[village] == 0 && len(l.cells) == 1 && isVillage(l.cells[0].text) {
 		s.section = sectionVillage(l.cells[0].text)
 		s.leaveOut(l, "names the village of the lines below")
@@ -153,11 +158,6 @@ func (s *scan) line(l *line) {
 	}
 	if why := notPerson(l, s.h); why != "" && !hasID {
 		s.leaveOut(l, why)
-		return
-	}
-	filledName, filledID := s.cell(l, name), s.cell(l, citizenID)
-	if l.at(s.h.columns[name]) == nil && id == nil && filledName != nil && filledID != nil {
-		s.leaveOut(l, "continues the person above")
 		return
 	}
 	if filledName == nil && filledID == nil && s.otherFields(l) < 2 {
