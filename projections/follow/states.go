@@ -1,0 +1,267 @@
+package follow
+
+import (
+	"container/list"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+
+	"yidang/domain/journal"
+	"yidang/domain/record"
+)
+
+// Categories finds the category of a stream; *catalog.Catalog is one.
+type Categories interface {
+	Of(stream string) (*record.Category, bool)
+}
+
+// History reads a stream from a revision, opened.
+type History func(ctx context.Context, stream string, from uint64) iter.Seq2[record.Event, error]
+
+// Reader reads stored streams; *journal.Journal is one.
+type Reader interface {
+	Stream(ctx context.Context, stream string, from uint64) iter.Seq2[journal.Stored, error]
+}
+
+// HistoryOf reads streams from the journal and opens them.
+func HistoryOf(r Reader, o Opener) History {
+	return func(ctx context.Context, stream string, from uint64) iter.Seq2[record.Event, error] {
+		return func(yield func(record.Event, error) bool) {
+			for s, err := range r.Stream(ctx, stream, from) {
+				if err != nil {
+					yield(record.Event{}, err)
+					return
+				}
+				e, known, err := o.Open(ctx, s)
+				if err == nil && !known {
+					continue
+				}
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Snapshot is a stored state. State is the JSON of the category's state, which marshals without loss.
+type Snapshot struct {
+	Revision uint64
+	Position uint64
+	Erased   bool
+	State    []byte
+}
+
+// SnapshotOf makes the snapshot of a file.
+func SnapshotOf(f *record.File) (Snapshot, error) {
+	raw, err := json.Marshal(f.State)
+	return Snapshot{Revision: f.Revision, Position: f.Position, Erased: f.Erased, State: raw}, err
+}
+
+// StatesOptions configure States. Categories and History are required.
+type StatesOptions struct {
+	Categories Categories
+	History    History
+	// Load finds the newest snapshot stored for a stream, which may be older than its newest event; nil: there are none.
+	Load func(ctx context.Context, stream string) (Snapshot, bool, error)
+	Size int // how many files stay in memory after Trim; 5,000 by default
+}
+
+// States folds the files of a projection, each event once. It keeps the files used last; one that is not in memory comes
+// from its snapshot and the part of the stream after it, or from the whole stream. It serves one goroutine.
+type States struct {
+	StatesOptions
+	files map[string]*list.Element
+	used  *list.List // of *held, the one used last in front
+}
+
+type held struct {
+	file    *record.File
+	unsaved int // events since the snapshot
+}
+
+// NewStates makes an empty States.
+func NewStates(o StatesOptions) *States {
+	if o.Size <= 0 {
+		o.Size = 5000
+	}
+	return &States{StatesOptions: o, files: map[string]*list.Element{}, used: list.New()}
+}
+
+// Folded is a file after an event.
+type Folded struct {
+	// File is shared with States: look at it before the next call, change nothing.
+	File *record.File
+	// Anew is set when the event voids an earlier one and the stream was folded from its start: whatever was derived
+	// from the file's earlier events must be replaced by what follows from History.
+	Anew    bool
+	History []record.Event // whole, up to the event; only when Anew
+}
+
+// Fold takes in the next event of a stream. An event that the file has already, because a batch is applied again, makes it
+// fold the stream up to that event.
+func (s *States) Fold(ctx context.Context, e record.Event) (Folded, error) {
+	h, err := s.before(ctx, e)
+	if err != nil {
+		return Folded{}, err
+	}
+	err = h.file.Apply(e)
+	h.unsaved++
+	if errors.Is(err, record.ErrRefold) {
+		return s.anew(ctx, e, h)
+	}
+	if err != nil {
+		s.Drop(e.Stream)
+		return Folded{}, err
+	}
+	return Folded{File: h.file}, nil
+}
+
+// before gives the file as it is just before an event.
+func (s *States) before(ctx context.Context, e record.Event) (*held, error) {
+	if el, ok := s.files[e.Stream]; ok {
+		h := el.Value.(*held)
+		if f := h.file; f.Exists && f.Revision+1 == e.Revision || !f.Exists && e.Revision == 0 {
+			s.used.MoveToFront(el)
+			return h, nil
+		}
+		s.Drop(e.Stream)
+	}
+	k, ok := s.Categories.Of(e.Stream)
+	if !ok {
+		return nil, fmt.Errorf("stream %s is of no category", e.Stream)
+	}
+	h := &held{file: record.NewFile(k, e.Stream)}
+	if e.Revision > 0 {
+		var err error
+		if h, err = s.load(ctx, k, e); err != nil {
+			return nil, fmt.Errorf("file %s before revision %d: %w", e.Stream, e.Revision, err)
+		}
+	}
+	s.files[e.Stream] = s.used.PushFront(h)
+	return h, nil
+}
+
+// load brings a file that is not in memory to where the event continues it.
+func (s *States) load(ctx context.Context, k *record.Category, e record.Event) (*held, error) {
+	h := &held{file: record.NewFile(k, e.Stream)}
+	if s.Load != nil {
+		snap, ok, err := s.Load(ctx, e.Stream)
+		if err != nil {
+			return nil, err
+		}
+		if ok && snap.Revision < e.Revision {
+			if err := json.Unmarshal(snap.State, h.file.State); err != nil {
+				return nil, fmt.Errorf("snapshot: %w", err)
+			}
+			f := h.file
+			f.Exists, f.Revision, f.Position, f.Erased = true, snap.Revision, snap.Position, snap.Erased
+		}
+	}
+	from := uint64(0)
+	if h.file.Exists {
+		from = h.file.Revision + 1
+	}
+	events, err := s.read(ctx, e.Stream, from, e.Revision)
+	if err != nil {
+		return nil, err
+	}
+	if from == 0 {
+		h.unsaved = len(events)
+		return h, h.file.Fold(events, record.At{})
+	}
+	for _, past := range events {
+		err := h.file.Apply(past)
+		if errors.Is(err, record.ErrRefold) {
+			h = &held{file: record.NewFile(k, e.Stream)}
+			if events, err = s.read(ctx, e.Stream, 0, e.Revision); err != nil {
+				return nil, err
+			}
+			h.unsaved = len(events)
+			return h, h.file.Fold(events, record.At{})
+		}
+		if err != nil {
+			return nil, err
+		}
+		h.unsaved++
+	}
+	return h, nil
+}
+
+func (s *States) anew(ctx context.Context, e record.Event, h *held) (Folded, error) {
+	history, err := s.read(ctx, e.Stream, 0, e.Revision)
+	if err != nil {
+		s.Drop(e.Stream)
+		return Folded{}, err
+	}
+	history = append(history, e)
+	h.file = record.NewFile(h.file.Category, e.Stream)
+	if err := h.file.Fold(history, record.At{}); err != nil {
+		s.Drop(e.Stream)
+		return Folded{}, err
+	}
+	h.unsaved = len(history)
+	return Folded{File: h.file, Anew: true, History: history}, nil
+}
+
+// read gives the events of a stream in [from, until).
+func (s *States) read(ctx context.Context, stream string, from, until uint64) ([]record.Event, error) {
+	if from >= until {
+		return nil, nil
+	}
+	events := make([]record.Event, 0, until-from)
+	for e, err := range s.History(ctx, stream, from) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Revision >= until {
+			break
+		}
+		events = append(events, e)
+	}
+	if uint64(len(events)) != until-from {
+		return nil, fmt.Errorf("the journal gave %d events of revisions %d to %d", len(events), from, until-1)
+	}
+	return events, nil
+}
+
+// Trim lets go of the files used least recently, down to Size. Each file that has taken in more than keep events since its
+// snapshot, and each one that is let go with any, is passed to save first, which may be nil; call it within the
+// transaction that stores what follows from the files.
+func (s *States) Trim(keep int, save func(*record.File) error) error {
+	if save != nil {
+		n := 0
+		for el := s.used.Back(); el != nil; el = el.Prev() {
+			h, leaves := el.Value.(*held), s.used.Len()-n > s.Size
+			n++
+			if h.unsaved > keep || leaves && h.unsaved > 0 {
+				if err := save(h.file); err != nil {
+					return err
+				}
+				h.unsaved = 0
+			}
+		}
+	}
+	for s.used.Len() > s.Size {
+		el := s.used.Back()
+		s.used.Remove(el)
+		delete(s.files, el.Value.(*held).file.Stream)
+	}
+	return nil
+}
+
+// Drop forgets a file: the next event reads it again.
+func (s *States) Drop(stream string) {
+	if el, ok := s.files[stream]; ok {
+		s.used.Remove(el)
+		delete(s.files, stream)
+	}
+}
+
+// Reset forgets everything. A projection whose transaction failed calls it: its files are ahead of what is stored.
+func (s *States) Reset() {
+	clear(s.files)
+	s.used.Init()
+}
