@@ -12,7 +12,9 @@
 //   - There are no sessions: each query has a connection of its own, so SET, USE and temporary tables end with it.
 //   - The engine's time zone is UTC, whatever the machine's, so that a figure is the same everywhere.
 //
-// What it does not do: compression and external tables are refused by name, since both ends are on one machine.
+// What it does not do: compression and external tables are refused by name, since both ends are on one machine. It knows
+// no users: a statement may read any file that this user may read (the table function file), so send it no statement that
+// a stranger wrote.
 package embedded
 
 import (
@@ -43,6 +45,8 @@ type Options struct {
 	// MemoryLimit in bytes is what all queries, merges and caches may use together; a query that would pass it fails alone.
 	// 0 means 2 GiB.
 	MemoryLimit int64
+
+	probeEvery, probeLimit time.Duration // shorter in tests
 }
 
 // How patient the supervisor is.
@@ -111,6 +115,9 @@ func (o *Options) complete() error {
 	}
 	if o.MemoryLimit == 0 {
 		o.MemoryLimit = defaultMemory
+	}
+	if o.probeLimit == 0 {
+		o.probeEvery, o.probeLimit = probeEvery, probeLimit
 	}
 	var err error
 	// Absolute, because the child works in Dir: the engine reads configuration files that lie in its working directory.
@@ -280,7 +287,7 @@ func (e *Engine) run(ready func()) error {
 // probe asks the engine itself, not just the process, and returns when it missed too many answers in a row.
 func (e *Engine) probe(ctx context.Context) error {
 	client := &http.Client{
-		Timeout: probeLimit,
+		Timeout: e.options.probeLimit,
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return e.dial(ctx)
 		}},
@@ -291,7 +298,7 @@ func (e *Engine) probe(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(probeEvery):
+		case <-time.After(e.options.probeEvery):
 		}
 		err := ping(ctx, client)
 		if ctx.Err() != nil {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +24,7 @@ import (
 const (
 	statementLimit = 64 << 20 // an INSERT … VALUES written out may be long; the data of a batch has no limit
 	chunkSize      = 1 << 20
+	queriesAtOnce  = 100
 	killEvery      = 100 * time.Millisecond
 )
 
@@ -64,7 +64,7 @@ func newFront(lib *library, path string, memory int64) (*front, error) {
 	if err := os.WriteFile(config, fmt.Appendf(nil, serverConfig, memory, memory/8), 0o600); err != nil {
 		return nil, fmt.Errorf("engine configuration: %w", err)
 	}
-	f := &front{lib: lib, path: path, slots: make(chan struct{}, max(4, 2*runtime.NumCPU()))}
+	f := &front{lib: lib, path: path, slots: make(chan struct{}, queriesAtOnce)}
 	var err error
 	if f.base, err = lib.open("--path="+path, "--config-file="+config); err != nil {
 		return nil, fmt.Errorf("open the database in %s: %w", path, err)
@@ -158,8 +158,8 @@ func (f *front) answer(w http.ResponseWriter, r *http.Request) error {
 	select {
 	case f.slots <- struct{}{}:
 		defer func() { <-f.slots }()
-	case <-r.Context().Done():
-		return r.Context().Err()
+	default: // as a server would; waiting could be for ever, for a caller that asks in the middle of reading an answer
+		return refusal(codeBusy, "Too many simultaneous queries. Maximum: "+strconv.Itoa(cap(f.slots))+" (TOO_MANY_SIMULTANEOUS_QUERIES)")
 	}
 	c, err := f.open()
 	if err != nil {
@@ -176,8 +176,17 @@ func (f *front) answer(w http.ResponseWriter, r *http.Request) error {
 	return read(c, q, w)
 }
 
-// insert sends the body on as it comes. A body that was cut short is not committed.
+// insert sends the body on as it comes. A body that was cut short is not committed. One that was refused is read to its
+// end all the same: a client in the middle of sending does not listen.
 func insert(c *connection, q *request) error {
+	err := feed(c, q)
+	if err != nil {
+		_, _ = io.Copy(io.Discard, q.data)
+	}
+	return err
+}
+
+func feed(c *connection, q *request) error {
 	s, err := c.insert(q.statement, q.format, q.params)
 	if err != nil {
 		return err
@@ -266,6 +275,7 @@ const (
 	codeUnsupported = 48
 	codeSyntax      = 62
 	codeSetting     = 115
+	codeBusy        = 202
 	codeInternal    = 1002
 )
 

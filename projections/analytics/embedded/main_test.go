@@ -12,12 +12,18 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// The test binary is its own child: these words lead it to Main.
-const childWord = "engine-child"
+// The test binary is its own child, and the parent that a test kills: these words lead it there.
+const (
+	childWord  = "engine-child"
+	parentWord = "engine-parent"
+)
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == childWord {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == childWord:
 		os.Exit(Main(os.Args[2:]))
+	case len(os.Args) > 1 && os.Args[1] == parentWord:
+		os.Exit(parent(os.Args[2], os.Args[3]))
 	}
 	os.Exit(m.Run())
 }
@@ -41,9 +47,14 @@ func options(t testing.TB, dir string) Options {
 
 func start(t testing.TB, dir string) *Engine {
 	t.Helper()
+	return startWith(t, options(t, dir))
+}
+
+func startWith(t testing.TB, o Options) *Engine {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
 	defer cancel()
-	e, err := Start(ctx, options(t, dir))
+	e, err := Start(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
