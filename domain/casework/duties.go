@@ -167,7 +167,10 @@ func move(p Program, rules *policy.Rules, d *policy.Duty, i int, e record.Event)
 func dueDay(p Program, rules *policy.Rules, d *policy.Duty, from time.Time) (time.Time, bool) {
 	if d.Limit.Program {
 		due, ok := p.DutyDate(d, record.DayOf(from))
-		return record.DayOf(due), ok
+		if due = record.DayOf(due); ok && d.Limit.Roll {
+			due = rules.Calendar.Roll(due)
+		}
+		return due, ok
 	}
 	return rules.Due(d, from, p.Tier())
 }
