@@ -15,7 +15,11 @@ type ResponsibleAssigned struct {
 
 // Facets of the assignment.
 func (d ResponsibleAssigned) Facets() record.Facets {
-	return record.Facets{Kind: string(d.Role), Officer: d.Officer}
+	f := record.Facets{Kind: string(d.Role), Officer: d.Officer}
+	if d.Lead {
+		f.Code = "lead"
+	}
+	return f
 }
 
 // ResponsibleEnded ends an officer's part.
