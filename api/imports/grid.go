@@ -63,7 +63,9 @@ func (g *grid) finish(merges []merge) {
 		}
 		if m.col2 > m.col1 {
 			for row := m.row1; row <= min(m.row2, m.row1+maxHeading); row++ {
-				g.wide[row] = append(g.wide[row], m)
+				if len(g.wide[row]) < maxColumn { // more could only overlap
+					g.wide[row] = append(g.wide[row], m)
+				}
 			}
 		}
 	}

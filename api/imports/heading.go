@@ -47,7 +47,7 @@ func headingAt(g *grid, i int) (*heading, bool) {
 }
 
 // maxAttempts bounds the lines that are read as headings, which is slow. A roster has one on each page.
-const maxAttempts = 3000
+const maxAttempts = 1500
 
 // namesPeople is a quick look whether a heading over names can begin at a line.
 func namesPeople(g *grid, i int) bool {
@@ -69,7 +69,7 @@ var manyDigits = regexp.MustCompile(`\d{4}`)
 // looksLikeHeading tells heading lines from titles, reporting units and data: at least two short cells, no colon, no
 // number and no subtotal.
 func looksLikeHeading(l *line) bool {
-	if len(l.cells) < 2 {
+	if len(l.cells) < 2 || len(l.cells) > 100 {
 		return false
 	}
 	for _, c := range l.cells {

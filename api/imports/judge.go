@@ -12,13 +12,20 @@ import (
 	"yidang/domain/record"
 )
 
-// cell is the cell of a field on a line, or the one merged down over it.
+// cell is the cell of a field on a line, or the one merged down over it, or that of the line above if it says ditto.
 func (s *scan) cell(l *line, f field) *cell {
 	col := s.h.columns[f]
 	if col == 0 {
 		return nil
 	}
-	return s.g.filled(l, col)
+	c := s.g.filled(l, col)
+	if c != nil && f != name && f != citizenID {
+		switch word(c.text) {
+		case "同上", "〃", "″", "\"", "''", "′′":
+			return s.ditto[f]
+		}
+	}
+	return c
 }
 
 // judgement gathers what is said about one row.
@@ -44,6 +51,12 @@ func (s *scan) judge(l *line) Row {
 	j.codes()
 	j.dates()
 	j.texts()
+
+	ditto := map[field]*cell{}
+	for f := range s.h.columns {
+		ditto[f] = s.cell(l, f)
+	}
+	s.ditto = ditto
 
 	switch {
 	case duplicate:
@@ -241,21 +254,12 @@ func (j *judgement) dates() {
 	if d, ok := j.date(firstUse, "date of first use is not a date; left out", "首次吸毒时间不是日期，未采用"); ok {
 		j.row.FirstUse = d.monthly()
 	}
-	j.row.AgreementDate = j.day(agreement, "date of the agreement", "社区戒毒协议日期")
-	j.row.LastTestDate = j.day(testDate, "date of the last test", "最近一次尿检日期")
-}
-
-// day reads a date that is of use only with its day.
-func (j *judgement) day(f field, en, zh string) string {
-	d, ok := j.date(f, en+" is not a date; left out", zh+"不是日期，未采用")
-	if ok && d.day == 0 {
-		j.say(f, en+" has no day; left out", zh+"缺少日，未采用")
-		return ""
+	if d, ok := j.date(agreement, "date of the agreement is not a date; left out", "社区戒毒协议日期不是日期，未采用"); ok {
+		j.row.AgreementDate = d.String()
 	}
-	if !ok {
-		return ""
+	if d, ok := j.date(testDate, "date of the last test is not a date; left out", "最近一次尿检日期不是日期，未采用"); ok {
+		j.row.LastTestDate = d.String()
 	}
-	return d.String()
 }
 
 func (j *judgement) date(f field, en, zh string) (date, bool) {

@@ -65,9 +65,10 @@ type scan struct {
 
 	g       *grid
 	h       *heading
-	section string // village named by a line of its own, or by the sheet
-	above   string // village of the row above
-	repeats bool   // every line names its village, so a blank one is a village that is missing
+	section string          // village named by a line of its own, or by the sheet
+	above   string          // village of the row above
+	ditto   map[field]*cell // cells of the row above, for 同上
+	repeats bool            // every line names its village, so a blank one is a village that is missing
 }
 
 // firstSeen is the first row with a citizen id and a name that hold.
@@ -87,7 +88,7 @@ func (s *scan) leaveOut(l *line, why string) {
 
 // grid judges one sheet from its heading on.
 func (s *scan) grid(g *grid, first int, h *heading) {
-	s.g, s.h, s.section, s.above = g, h, "", ""
+	s.g, s.h, s.section, s.above, s.ditto = g, h, "", "", nil
 	if isVillage(g.sheet) {
 		s.section = tidy(g.sheet)
 	}
@@ -142,6 +143,10 @@ func (s *scan) preamble(lines []line) {
 func (s *scan) line(l *line) {
 	if s.h == nil {
 		s.leaveOut(l, "part of a table without tiers")
+		return
+	}
+	if model.MatchString(word(l.cells[0].text)) {
+		s.leaveOut(l, "example")
 		return
 	}
 	id := l.at(s.h.columns[citizenID])
@@ -205,10 +210,8 @@ func notPerson(l *line, h *heading) string {
 			return "subtotal"
 		case i == 0 && notes.MatchString(w):
 			return "note"
-		case c.col != h.columns[note] && c.col != h.columns[household] && c.col != h.columns[residence] && signs.MatchString(w):
+		case (i == 0 || l.at(h.columns[name]) == nil) && c.col != h.columns[note] && signs.MatchString(w):
 			return "note"
-		case early && model.MatchString(w):
-			return "example"
 		}
 	}
 	if len(l.cells) == 1 && (utf8.RuneCountInString(l.cells[0].text) > 12 && strings.ContainsAny(l.cells[0].text, "，。；：、,;:") || digits(l.cells[0].text) > 0) {

@@ -101,7 +101,10 @@ func TestPrecedence(t *testing.T) {
 		"nothing worth a warning":      {[][]any{{1, "甲村", "张三", "", idA, "严格", "未检", "未检", "无", ""}}, Accepted, ""},
 		"struck out":                   {[][]any{{1, "甲村", "张三", "/", idA, "严格", "—", "-", "——", "不详"}}, Accepted, ""},
 		"unreadable codes":             {[][]any{{1, "甲村", "张三", "?", idA, "严格", "", "拒检", "", "火星族"}}, AcceptedWithWarning, "D2 sex is not readable; taken from the citizen id; J2 ethnic group is unknown; left out; H2 result of the last test is not readable; left out"},
-		"a month is no day":            {[][]any{{1, "甲村", "张三", "男", idA, "严格", "2026.5"}}, AcceptedWithWarning, "G2 date of the last test has no day; left out"},
+		"a month will do":              {[][]any{{1, "甲村", "张三", "男", idA, "严格", "2026.5"}}, Accepted, ""},
+		"tier like above":              {[][]any{{1, "甲村", "张三", "男", idA, "严格"}, {2, "同上", "李四", "女", idB, "〃"}}, Accepted, ""},
+		"ditto without a line above":   {[][]any{{1, "甲村", "李四", "女", idB, "〃"}}, Rejected, "F2 management tier is missing"},
+		"office without an id":         {[][]any{{1, "甲村", "张三", "男", "", "严格", "", "", "家属电话：12000000001"}}, Rejected, "E2 citizen id is missing"},
 	} {
 		r := read(t, workbookOf(t, sheetOf{name: "表", rows: append([][]any{plain}, c.rows...)}))
 		last := r.Rows[len(r.Rows)-1]
@@ -118,7 +121,7 @@ func TestSheets(t *testing.T) {
 		sheetOf{name: "干部", rows: [][]any{{"姓名", "身份证号", "职务"}, {"周敏", idC, "民警"}}},
 		sheetOf{name: "前进村", rows: [][]any{{"姓名", "身份证号", "管控级别"}, {"张三", idA, "严管"}}},
 		sheetOf{name: "去年", hidden: true, rows: [][]any{{"姓名", "身份证号", "管控级别"}, {"王五", idC, "一般"}}},
-		sheetOf{name: "双河村", rows: [][]any{{"姓名", "身份证号", "管控级别"}, {"张三", idA, "一般"}, {"李四", idB, "重点"}, {"示例", "9999", "一般"}}},
+		sheetOf{name: "双河村", rows: [][]any{{"姓名", "身份证号", "管控级别"}, {"张三", idA, "一般"}, {"李四", idB, "重点"}, {"示例", idC, "一般"}}},
 	))
 	want := []Judgement{
 		{Row: 2, Sheet: "前进村", Outcome: Accepted, Name: "张三", CitizenID: idA, Tier: TierStrict, Village: "前进村"},

@@ -100,8 +100,8 @@ type Row struct {
 	Tier           string // strict, priority, general
 	Responsible    string // names as written; several are separated by 、
 	FirstUse       string // 2015 or 2015-03
-	AgreementDate  string // record.Day
-	LastTestDate   string // record.Day
+	AgreementDate  string // 2025-08-02; 2025-08 or 2025 when the roster says no more
+	LastTestDate   string // likewise
 	LastTestResult string // negative, positive, none
 	Note           string
 
