@@ -29,7 +29,7 @@ const maxName = 60
 // (U+00B7), full-width letters narrowed, composed accents (NFC). Han characters themselves are never exchanged: a rare
 // or a traditional character is how the person is called.
 func NormalizeName(s string) (string, error) {
-	s = joinWords(strings.Map(nameCharacter, norm.NFC.String(s)))
+	s = joinWords(norm.NFC.String(strings.Map(nameCharacter, s)))
 	if s == "" {
 		return "", ErrNameMissing
 	}

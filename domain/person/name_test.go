@@ -28,6 +28,7 @@ func TestNormalizeName(t *testing.T) {
 		"Maria  Sokolova": "Maria Sokolova",
 		"Ｍａｒｉａ　Ｓｏｋｏｌｏｖａ": "Maria Sokolova",
 		"O’Neil":            "O'Neil",
+		"Ａ\u0301ngel":       "Ángel",
 		"Jose\u0301 Garcia": "José Garcia",
 		"张\u200b三":          "张三",
 	} {
