@@ -22,7 +22,7 @@ var layers = []struct {
 	{"domain/record", 0},
 	{"domain/journal", 1}, {"domain/vault", 1},
 	{"domain/attachments", 2}, {"domain/units", 2}, {"domain/policy", 2},
-	{"domain/person", 3}, {"domain/staff", 3},
+	{"domain/person", 3}, {"domain/staff", 3}, {"domain/intake", 3},
 	{"domain/casework", 4},
 	{"domain/programs", 5},
 	{"domain/catalog", 6},

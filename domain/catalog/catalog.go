@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"yidang/domain/intake"
 	"yidang/domain/person"
 	"yidang/domain/policy"
 	"yidang/domain/programs/drugs"
@@ -26,6 +27,7 @@ func categories() []*record.Category {
 		&units.Category,
 		&staff.Category,
 		&policy.Category,
+		&intake.Category,
 		&drugs.Category,
 	}
 }

@@ -232,9 +232,6 @@ func (x *Executor) checkClocks(ctx context.Context, row *record.CommandRow, r *R
 	if now.Sub(r.Occurred) > limit && r.Late == "" {
 		return ErrLate
 	}
-	if now.Sub(r.Occurred) <= limit {
-		r.Late = ""
-	}
 	return nil
 }
 

@@ -231,8 +231,11 @@ func village(id uuid.UUID, g record.Given) error {
 	return &record.Problem{Kind: record.Invalid, Field: "village", Rule: "D-06", Message: "is not a village or community", Zh: "不是村或社区", Remedy: "give the uuid of a village or community"}
 }
 
+// ValidPhone tells whether a file may hold this phone number.
+func ValidPhone(phone string) bool { return phoneForm.MatchString(phone) }
+
 func checkPhone(phone string) error {
-	if phone == "" || phoneForm.MatchString(phone) {
+	if phone == "" || ValidPhone(phone) {
 		return nil
 	}
 	return &record.Problem{Kind: record.Invalid, Field: "phone", Message: "is not a phone number", Zh: "电话号码格式不对", Remedy: "11 digits starting with 1, or a landline with its area code"}

@@ -1,0 +1,372 @@
+package imports
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"yidang/domain/casework"
+	"yidang/domain/commands"
+	"yidang/domain/intake"
+	"yidang/domain/person"
+	"yidang/domain/programs/drugs"
+	"yidang/domain/record"
+)
+
+// Importer takes a judged roster into the record, by the same commands that people use. Every command id follows from the
+// content of the file and the row, so a repeat of the same file changes nothing, and a repeat after a crash completes
+// what is missing.
+type Importer struct {
+	Exec *commands.Executor
+	Dir  Directory
+}
+
+// Directory is what the importer asks of the views.
+type Directory interface {
+	// VillageNamed finds a village or community by name.
+	VillageNamed(ctx context.Context, name string) (uuid.UUID, bool, error)
+	// OfficersNamed lists the officers of a name with their active roles.
+	OfficersNamed(ctx context.Context, name string) ([]Officer, error)
+	// OpenCase finds a person's open case of a program.
+	OpenCase(ctx context.Context, person uuid.UUID, program string) (uuid.UUID, bool, error)
+}
+
+// Officer is a possible responsible officer.
+type Officer struct {
+	ID    uuid.UUID
+	Roles []record.Role
+}
+
+// As is who takes the roster in.
+type As struct{ Officer, Post uuid.UUID }
+
+// Summary is what an import did.
+type Summary struct {
+	ID       uuid.UUID       `json:"id" doc:"of the intake"`
+	Repeated bool            `json:"repeated,omitempty" doc:"this file had been taken in before; nothing was changed"`
+	Rows     int             `json:"rows"`
+	Counts   map[Outcome]int `json:"counts"`
+	Position uint64          `json:"position"`
+}
+
+// workers is how many rows are under way at once, so that they share fsyncs.
+const workers = 16
+
+// Check judges the rows against the record: villages must be known, an existing file makes a row a duplicate, and a citizen
+// id that belongs to somebody of another name rejects it. It records nothing. A file that was taken in before keeps the
+// outcome of that time.
+func (im *Importer) Check(ctx context.Context, r *Roster) error {
+	done, err := im.finished(ctx, r)
+	if err != nil || done != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for i := range r.Rows {
+		g.Go(func() error { return im.checkRow(ctx, r, &r.Rows[i]) })
+	}
+	return g.Wait()
+}
+
+func (im *Importer) checkRow(ctx context.Context, r *Roster, row *Row) error {
+	if row.Outcome != Accepted && row.Outcome != AcceptedWithWarning {
+		return nil
+	}
+	_, ok, err := im.Dir.VillageNamed(ctx, row.Village)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		row.reject(Reason{Message: "the village is not registered", Zh: "该村（社区）未登记"})
+		return nil
+	}
+	id, ok, err := im.Exec.Holder(ctx, "citizenid", row.CitizenID.String())
+	if err != nil || !ok || id == im.personOf(r, row) {
+		return err
+	}
+	name, registered, err := im.name(ctx, id)
+	switch {
+	case err != nil || !registered: // a registration that stopped half-way is completed under its own name
+		return err
+	case name != row.Name:
+		row.reject(Reason{Message: "citizen id belongs to a person with another name in the record", Zh: "该公民身份号码在档案中属于另一姓名的人"})
+		return nil
+	}
+	_, open, err := im.Dir.OpenCase(ctx, id, drugs.Category.Name)
+	if open {
+		row.Outcome = Duplicate
+		row.Why = append(row.Why, Reason{Message: "same person as an existing file", Zh: "与已有档案为同一人"})
+	}
+	return err
+}
+
+func (row *Row) reject(why Reason) {
+	row.Outcome, row.Why = Rejected, append(row.Why, why)
+}
+
+func (im *Importer) name(ctx context.Context, id uuid.UUID) (name string, registered bool, err error) {
+	history, err := im.Exec.History(ctx, person.Stream(id))
+	if err != nil {
+		return "", false, err
+	}
+	f := record.NewFile(&person.Category, person.Stream(id))
+	if err := f.Fold(history, record.At{}); err != nil {
+		return "", false, err
+	}
+	p := f.State.(*person.Person)
+	return p.Name, p.Registered, nil
+}
+
+// finished gives the earlier intake of the same file, nil when there is none that finished, and restores its outcomes.
+func (im *Importer) finished(ctx context.Context, r *Roster) (*intake.Intake, error) {
+	id := intake.IDFor(r.SHA256)
+	history, err := im.Exec.History(ctx, record.StreamOf(intake.Category.Name, id))
+	if err != nil || len(history) == 0 {
+		return nil, err
+	}
+	f := record.NewFile(&intake.Category, record.StreamOf(intake.Category.Name, id))
+	if err := f.Fold(history, record.At{}); err != nil {
+		return nil, err
+	}
+	state := f.State.(*intake.Intake)
+	if state.Finished.IsZero() || len(state.Results) != len(r.Rows) {
+		return nil, nil
+	}
+	for i, res := range state.Results {
+		r.Rows[i].Outcome = Outcome(res.Outcome)
+	}
+	return state, nil
+}
+
+// Commit takes in the accepted rows. A row that a rule refuses is rejected with that rule; the others go on. progress is
+// called now and then with the number of rows done, from one goroutine at a time.
+func (im *Importer) Commit(ctx context.Context, r *Roster, as As, progress func(done, total int)) (Summary, error) {
+	out := Summary{ID: intake.IDFor(r.SHA256), Rows: len(r.Rows)}
+	before, err := im.finished(ctx, r)
+	if err != nil {
+		return out, err
+	}
+	if before != nil {
+		out.Repeated, out.Counts = true, counts(r)
+		return out, nil
+	}
+	begin := intake.CommandFor(r.SHA256)
+	_, err = im.Exec.Do(ctx, commands.Request{Category: "intake", Command: "intake.begin", CommandID: begin, Officer: as.Officer, Post: as.Post,
+		Input: intake.Begun{SHA256: r.SHA256, Title: r.Title, Rows: len(r.Rows)}})
+	if err != nil && !errors.Is(err, commands.ErrReused) && !errors.Is(err, commands.ErrStale) { // another officer began it: go on
+		return out, err
+	}
+	if err := im.Check(ctx, r); err != nil {
+		return out, err
+	}
+	results := make([]intake.Result, len(r.Rows))
+	if err := im.rows(ctx, r, as, begin, results, progress); err != nil {
+		return out, err
+	}
+	receipt, err := im.Exec.Do(ctx, commands.Request{Category: "intake", Command: "intake.finish", ID: out.ID,
+		CommandID: uuid.NewSHA1(begin, []byte("finish")), Officer: as.Officer, Post: as.Post, Input: intake.Finished{Results: results}})
+	out.Counts, out.Position = counts(r), receipt.Position
+	return out, err
+}
+
+func (im *Importer) rows(ctx context.Context, r *Roster, as As, begin uuid.UUID, results []intake.Result, progress func(done, total int)) error {
+	var done atomic.Int64
+	var one sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for i := range r.Rows {
+		g.Go(func() error {
+			row := &r.Rows[i]
+			res, err := im.row(ctx, r, row, as, begin)
+			if err != nil {
+				return err
+			}
+			results[i] = res
+			if n := int(done.Add(1)); progress != nil {
+				one.Lock()
+				defer one.Unlock()
+				progress(n, len(r.Rows))
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func counts(r *Roster) map[Outcome]int {
+	c := map[Outcome]int{}
+	for _, row := range r.Rows {
+		c[row.Outcome]++
+	}
+	return c
+}
+
+// personOf is the uuid that this import gives a row's new person.
+func (im *Importer) personOf(r *Roster, row *Row) uuid.UUID {
+	return uuid.NewSHA1(step(intake.CommandFor(r.SHA256), row, "register"), []byte("stream"))
+}
+
+func step(begin uuid.UUID, row *Row, name string) uuid.UUID {
+	return uuid.NewSHA1(begin, []byte(row.Sheet+"|"+row.CitizenID.String()+"|"+name))
+}
+
+// row carries out one row. An error ends the import; what a rule refuses only rejects the row.
+func (im *Importer) row(ctx context.Context, r *Roster, row *Row, as As, begin uuid.UUID) (intake.Result, error) {
+	res := intake.Result{Row: row.Row, Sheet: row.Sheet}
+	if row.Outcome == Accepted || row.Outcome == AcceptedWithWarning {
+		w := &rowWork{im: im, ctx: ctx, row: row, as: as, begin: begin}
+		err := w.do()
+		var p *record.Problem
+		switch {
+		case err == nil:
+			res.Person, res.Case = w.person, w.case_
+		case errors.As(err, &p) && (p.Kind == record.Invalid || p.Kind == record.Refused):
+			row.reject(Reason{Message: p.Error(), Zh: p.Zh})
+		default:
+			return res, err
+		}
+	}
+	res.Outcome = string(row.Outcome)
+	return res, nil
+}
+
+// rowWork is one row under way.
+type rowWork struct {
+	im            *Importer
+	ctx           context.Context
+	row           *Row
+	as            As
+	begin         uuid.UUID
+	village       uuid.UUID
+	person, case_ uuid.UUID
+}
+
+func (w *rowWork) do() (err error) {
+	var ok bool
+	if w.village, ok, err = w.im.Dir.VillageNamed(w.ctx, w.row.Village); err != nil || !ok {
+		return errors.Join(err)
+	}
+	for _, f := range []func() error{w.register, w.family, w.open, w.agreement, w.tier, w.responsible, w.lastTest} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// command runs one step under an id of its own.
+func (w *rowWork) command(name, category, command string, id uuid.UUID, occurred time.Time, input any) (uuid.UUID, error) {
+	r := commands.Request{Category: category, Command: command, ID: id, Input: input, Officer: w.as.Officer, Post: w.as.Post,
+		CommandID: step(w.begin, w.row, name), Occurred: occurred, Late: record.LateImport, Cause: w.begin}
+	receipt, err := w.im.Exec.Do(w.ctx, r)
+	return receipt.ID, err
+}
+
+func (w *rowWork) register() error {
+	in := person.Register{Name: w.row.Name, CitizenID: w.row.CitizenID.String(), Ethnicity: w.row.Ethnicity, Village: w.village,
+		Household: w.row.Household, Residence: w.row.Residence, Phone: first(w.row.Phone)}
+	id, err := w.command("register", "person", "person.register", uuid.Nil, time.Time{}, in)
+	if errors.Is(err, person.ErrCitizenIDTaken) { // an existing file without an open case: Check has compared the names
+		id, _, err = w.im.Exec.Holder(w.ctx, "citizenid", w.row.CitizenID.String())
+	}
+	w.person = id
+	return err
+}
+
+// first is the first usable number of a cell that may hold several; none is better than a wrong one.
+func first(phones string) string {
+	for _, p := range strings.Split(phones, "、") {
+		if person.ValidPhone(p) {
+			return p
+		}
+	}
+	return ""
+}
+
+func (w *rowWork) family() error {
+	phone := first(w.row.FamilyPhone)
+	if phone == "" {
+		return nil
+	}
+	_, err := w.command("family", "person", "person.add_family_member", w.person, time.Time{},
+		person.AddFamilyMember{Name: "家属", Relation: "other", Phone: phone})
+	return err
+}
+
+// open opens the case as an older register has it: the papers are to be supplied.
+func (w *rowWork) open() (err error) {
+	in := drugs.Open{Person: w.person, Village: w.village, Kind: drugs.Detox, FirstUse: w.row.FirstUse,
+		Order: drugs.Document{Transcribed: true}, Determination: drugs.Document{Transcribed: true}, Note: w.row.Note}
+	w.case_, err = w.command("open", "drugs", "drugs.open", uuid.Nil, w.signed(), in)
+	return err
+}
+
+// signed is the day of the agreement when the roster gives a whole one, else zero: now.
+func (w *rowWork) signed() time.Time {
+	t, err := time.ParseInLocation(record.Day, w.row.AgreementDate, record.Zone)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func (w *rowWork) agreement() error {
+	if w.signed().IsZero() {
+		return nil
+	}
+	_, err := w.command("agreement", "drugs", "drugs.sign_agreement", w.case_, w.signed(), drugs.SignAgreement{Transcribed: true})
+	return err
+}
+
+func (w *rowWork) tier() error {
+	if w.row.Tier == "" {
+		return nil
+	}
+	_, err := w.command("tier", "drugs", "drugs.change_tier", w.case_, time.Time{},
+		drugs.ChangeTier{Tier: drugs.Tier(w.row.Tier), Reasons: "据花名册转录，待复核", Transcribed: true})
+	return err
+}
+
+// responsible makes the officer of the roster responsible when there is exactly one of that name whose post fits; whether
+// it does is the command's to say.
+func (w *rowWork) responsible() error {
+	name, _, _ := strings.Cut(w.row.Responsible, "、")
+	if name == "" {
+		return nil
+	}
+	named, err := w.im.Dir.OfficersNamed(w.ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, o := range named {
+		for _, role := range o.Roles {
+			_, err := w.command("responsible "+o.ID.String()+string(role), "drugs", "casework.assign_responsible", w.case_, time.Time{},
+				casework.AssignResponsible{Officer: o.ID, Role: role, Lead: true})
+			if err == nil {
+				return nil
+			}
+			if k := record.KindOf(err); k != record.Refused && k != record.Forbidden {
+				return err
+			}
+		}
+	}
+	w.row.Why = append(w.row.Why, Reason{Message: "the responsible officer was not taken over: no officer of that name has a post that fits", Zh: "包保责任人未转入：没有岗位相符的同名工作人员"})
+	return nil
+}
+
+// lastTest keeps what the roster says of the last test as a note: without testers and a report it is no test (S-2).
+func (w *rowWork) lastTest() error {
+	if w.row.LastTestDate == "" || w.row.LastTestResult == TestNone {
+		return nil
+	}
+	result := map[string]string{TestNegative: "阴性", TestPositive: "阳性"}[w.row.LastTestResult]
+	_, err := w.command("last test", "drugs", "casework.add_note", w.case_, time.Time{},
+		casework.AddNote{Text: "据花名册：最近一次尿检 " + w.row.LastTestDate + " " + result + "（转录，不作为检测记录）"})
+	return err
+}
