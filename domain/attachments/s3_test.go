@@ -75,7 +75,7 @@ func openServer(t *testing.T) (fixture, *server) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	// Trailing checksums wrap the body in chunks, which this server does not take apart.
-	url := "s3://files?region=cn-test&use_path_style=true&request_checksum_calculation=when_required&endpoint=" + h.URL
+	url := "s3://files?region=cn-test&use_path_style=true&request_checksum_calculation=when_required&response_checksum_validation=when_required&endpoint=" + h.URL
 	return openURL(t, t.TempDir(), url, Limits{}), srv
 }
 

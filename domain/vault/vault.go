@@ -56,7 +56,7 @@ type Options struct {
 	Path    string  // the SQLite file; created when missing, in a directory that exists
 	Wrapper Wrapper // opens the root; must be the one that wrapped it last
 
-	// CacheKeys is how many streams' opened keys stay in memory, about 900 bytes each. Zero means 16384.
+	// CacheKeys is how many streams' opened keys stay in memory, about 1 KiB each. Zero means 16384.
 	CacheKeys int
 
 	vfs string // tests inject faults through a VFS of this name

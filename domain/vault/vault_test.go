@@ -183,6 +183,9 @@ func TestDestroy(t *testing.T) {
 		_, err = v.Seal(t.Context(), names[100], []byte("again"), nil)
 		wantKind(t, err, record.Erased)
 		wantKind(t, v.Ensure(t.Context(), "person-new", names[100]), record.Erased)
+		// A request that waited for the writer while the stream was being erased.
+		late := &job{ctx: t.Context(), ensure: []string{"person-new", names[100]}, done: make(chan error, 1)}
+		wantKind(t, v.submit(t.Context(), late), record.Erased)
 		mustSeal(t, v, names[101], "goes on", "")
 		if reopened == 0 {
 			if err := v.Close(); err != nil {
@@ -326,6 +329,59 @@ func TestRewrap(t *testing.T) {
 	}
 	defer v.Close()
 	check()
+}
+
+// downWrapper is a KMS that can be switched off.
+type downWrapper struct {
+	Wrapper
+	down bool
+}
+
+var errDown = errors.New("kms: connection refused")
+
+func (d *downWrapper) Wrap(ctx context.Context, key, aad []byte) ([]byte, error) {
+	if d.down {
+		return nil, errDown
+	}
+	return d.Wrapper.Wrap(ctx, key, aad)
+}
+
+func (d *downWrapper) Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error) {
+	if d.down {
+		return nil, errDown
+	}
+	return d.Wrapper.Unwrap(ctx, wrapped, aad)
+}
+
+// Ensure that an absent KMS stops opening and rewrapping, in plain words and without harm, and nothing else.
+func TestWrapperDown(t *testing.T) {
+	o := testOptions(t, t.TempDir())
+	w := &downWrapper{Wrapper: o.Wrapper}
+	o.Wrapper = w
+	v, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.down = true
+	sealed := mustSeal(t, v, stream, "x", "")
+	for range 2 {
+		if err := v.Rewrap(t.Context(), w); !errors.Is(err, errDown) || record.KindOf(err) != record.Unavailable {
+			t.Fatalf("got %v", err)
+		}
+		mustSeal(t, v, "person-later", "x", "")
+	}
+	v.Close()
+	if _, err = Open(t.Context(), o); !errors.Is(err, errDown) || record.KindOf(err) != record.Unavailable {
+		t.Fatalf("got %v", err)
+	}
+	w.down = false
+	if v, err = Open(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if _, err := v.Open(t.Context(), stream, sealed, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Ensure that MAC distinguishes lists of parts that read the same when joined, and purposes, and vaults.
