@@ -1,0 +1,150 @@
+package analytics
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/domain/record"
+)
+
+// Fact is one event as analysts see it: who on the staff, when, where, which codes. People and cases are pseudonyms.
+//
+// A void changes what earlier events of its file mean. Such an event then gets another word: the same Position, with the
+// void's position in Known. What was known at a position P is the newest word with Known <= P; see the view of facts.
+type Fact struct {
+	Position uint64 // of the event
+	Known    uint64 // from which position on this word holds; Position itself for the first
+	Gone     bool   // the event is void: it does not count
+
+	Event       uuid.UUID
+	Category    string
+	Type        string
+	Erased      bool // the file's key was destroyed: only metadata follows
+	Occurred    time.Time
+	Day         time.Time // of Occurred, in the township
+	Recorded    time.Time
+	RecordedDay time.Time
+	Lag         int64  // seconds from Occurred to Recorded
+	Late        string // why it was entered late; empty when it was not
+	Actor       uuid.UUID
+	Role        string
+	Unit        uuid.UUID
+	Person      uuid.UUID // pseudonym
+	Case        uuid.UUID // pseudonym; zero for what belongs to no case
+
+	// Where the case stood after the event, and which of that the event set.
+	Place
+	PrevTier    string // before the event
+	SetsOpen    bool
+	SetsVillage bool
+	SetsTier    bool
+	SetsLead    bool
+
+	// Facets of the event; record.Facets says what they are.
+	Ref      uuid.UUID // pseudonym
+	Kind     string
+	Stage    string
+	Result   string
+	Outcome  string
+	Code     string
+	Quantity float64
+	Officer  uuid.UUID
+}
+
+// Place is where a case stands. For an event without a case only Village may be set.
+type Place struct {
+	Open    bool      `json:"open,omitempty"`
+	Village uuid.UUID `json:"village"`
+	Tier    string    `json:"tier,omitempty"`
+	Lead    uuid.UUID `json:"lead"`
+}
+
+// MAC is a keyed hash, such as a vault's.
+type MAC func(purpose string, parts ...[]byte) []byte
+
+// pseudonym names a person, a case or a thing inside a case, the same for ever and linkable by nobody without the key.
+// It has the form of a UUID of version 8.
+func (mac MAC) pseudonym(sort string, id []byte) uuid.UUID {
+	u := uuid.UUID(mac("analytics pseudonym", []byte(sort), id)[:16])
+	u[6], u[8] = u[6]&0x0f|0x80, u[8]&0x3f|0x80
+	return u
+}
+
+func (mac MAC) of(sort string, id uuid.UUID) uuid.UUID {
+	if id == uuid.Nil {
+		return uuid.Nil
+	}
+	return mac.pseudonym(sort, id[:])
+}
+
+// fact makes the first word on an event. It looks at metadata and facets, never into the data.
+func (mac MAC) fact(e record.Event, category string, s step) Fact {
+	m, f := e.Meta, record.FacetsOf(e)
+	w := Fact{
+		Position: e.Position, Known: e.Position, Event: e.ID, Category: category, Type: e.Type, Erased: e.Erased,
+		Occurred: within(m.OccurredAt), Day: day(m.OccurredAt), Recorded: within(m.RecordedAt), RecordedDay: day(m.RecordedAt),
+		Lag: int64(m.Lag() / time.Second), Late: code(string(m.Late)), Actor: m.Actor, Role: code(string(m.Role)), Unit: m.Unit,
+		Person: mac.of("person", m.Person), Case: mac.of("case", m.Case),
+	}
+	if e.Erased {
+		return w
+	}
+	w.Place, w.PrevTier = s.after, code(s.before.Tier)
+	w.Tier = code(w.Tier)
+	w.SetsOpen, w.SetsVillage = s.before.Open != s.after.Open, s.before.Village != s.after.Village
+	w.SetsTier, w.SetsLead = s.before.Tier != s.after.Tier, s.before.Lead != s.after.Lead
+	if m.Case == uuid.Nil {
+		w.Village = f.Village
+	}
+	if f.Ref != "" {
+		w.Ref = mac.pseudonym("ref", []byte(f.Ref))
+	}
+	w.Kind, w.Stage, w.Result, w.Outcome, w.Code = code(f.Kind), code(f.Stage), code(f.Result), code(f.Outcome), code(f.Code)
+	w.Quantity, w.Officer = f.Quantity, f.Officer
+	return w
+}
+
+// The engine knows no earlier and no later moment; a slip of the pen in a year must not stop the loading.
+var (
+	earliest = time.Date(1901, 1, 1, 0, 0, 0, 0, record.Zone)
+	latest   = time.Date(2298, 12, 31, 0, 0, 0, 0, record.Zone)
+)
+
+func within(t time.Time) time.Time {
+	switch {
+	case t.Before(earliest):
+		return earliest
+	case t.After(latest):
+		return latest
+	}
+	return t
+}
+
+// day is the township's day of a moment.
+func day(t time.Time) time.Time { return record.DayOf(within(t)) }
+
+// withheld stands for a facet that is no code. Facets are codes by contract; this is what remains when a program breaks
+// it, so that a slip there is a gap in a figure and not a name in a table.
+const withheld = "(withheld)"
+
+// code passes what looks like a code and nothing else: lower-case words as this program writes them, also media types and
+// dates, but no long number and no other script.
+func code(s string) string {
+	digits := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			if digits++; digits > 6 {
+				return withheld
+			}
+		case c >= 'a' && c <= 'z', c == '-', c == '.', c == '_', c == '/', c == '+':
+		default:
+			return withheld
+		}
+	}
+	if len(s) > 64 {
+		return withheld
+	}
+	return s
+}

@@ -1,0 +1,136 @@
+package analytics
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/domain/record"
+	"yidang/projections/follow"
+)
+
+// rows are what a batch adds.
+type rows struct {
+	facts     []Fact
+	revisions []Fact
+	duties    []Duty
+}
+
+// small is the number of events below which a batch waits for its turn.
+const small = 1000
+
+// Apply loads a batch: rows first, then the checkpoint with the folded cases. A crash in between leaves rows beyond the
+// checkpoint; no report looks there, and the same rows come again in their place.
+func (s *Store) Apply(ctx context.Context, batch follow.Batch) error {
+	if err := s.apply(ctx, batch); err != nil {
+		s.folder.reset() // memory is ahead of what is stored
+		return err
+	}
+	s.position.Store(batch.UpTo)
+	return nil
+}
+
+func (s *Store) apply(ctx context.Context, batch follow.Batch) error {
+	add, err := s.derive(ctx, batch.Events)
+	if err != nil {
+		return err
+	}
+	if err := s.insert(ctx, add); err != nil {
+		return err
+	}
+	return s.commit(ctx, batch.UpTo)
+}
+
+func (s *Store) insert(ctx context.Context, add rows) error {
+	if len(add.facts) == 0 {
+		return nil
+	}
+	if wait := time.Until(s.inserted.Add(s.o.Pace)); len(add.facts) < small && wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err := insert(ctx, s.conn, dutiesTable, dutyColumns, add.duties); err != nil {
+		return err
+	}
+	if err := insert(ctx, s.conn, revisionsTable, factColumns, add.revisions); err != nil {
+		return err
+	}
+	if err := insert(ctx, s.conn, factsTable, factColumns, add.facts); err != nil {
+		return err
+	}
+	s.inserted = time.Now()
+	return nil
+}
+
+// derive makes the rows of a batch, in log order.
+func (s *Store) derive(ctx context.Context, events []record.Event) (rows, error) {
+	add := rows{facts: make([]Fact, 0, len(events))}
+	for _, e := range events {
+		k, ok := s.o.Categories.Of(e.Stream)
+		if !ok {
+			continue
+		}
+		var err error
+		if k.Case {
+			err = s.caseEvent(ctx, k, e, &add)
+		} else {
+			err = s.plainEvent(ctx, k, e, &add)
+		}
+		if err != nil {
+			return rows{}, err
+		}
+	}
+	return add, nil
+}
+
+func (s *Store) caseEvent(ctx context.Context, k *record.Category, e record.Event, add *rows) error {
+	at, history, err := s.folder.next(ctx, e)
+	if err != nil {
+		return err
+	}
+	if history != nil {
+		revised, duties, err := s.folder.void(e.Stream, k.Name, history)
+		if err != nil {
+			return err
+		}
+		add.revisions, at.duties = append(add.revisions, revised...), duties
+	}
+	add.facts = append(add.facts, s.o.MAC.fact(e, k.Name, at))
+	add.duties = append(add.duties, at.duties...)
+	return nil
+}
+
+// plainEvent is an event of a stream that is no case: a person, an officer, a unit, the policy.
+func (s *Store) plainEvent(ctx context.Context, k *record.Category, e record.Event, add *rows) error {
+	add.facts = append(add.facts, s.o.MAC.fact(e, k.Name, step{}))
+	v, ok := e.Data.(record.Voided)
+	if !ok {
+		return nil
+	}
+	target, err := s.find(ctx, e, v.Event)
+	if err != nil || target.ID == uuid.Nil {
+		return err
+	}
+	add.revisions = append(add.revisions, gone(target, e.Position))
+	return nil
+}
+
+// find reads an earlier event of a stream; a zero event when there is none.
+func (s *Store) find(ctx context.Context, before record.Event, id uuid.UUID) (record.Event, error) {
+	for e, err := range s.o.History(ctx, before.Stream, 0) {
+		if err != nil {
+			return record.Event{}, err
+		}
+		if e.Revision >= before.Revision {
+			break
+		}
+		if e.ID == id {
+			return e, nil
+		}
+	}
+	return record.Event{}, nil
+}

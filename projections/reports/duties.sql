@@ -1,0 +1,20 @@
+-- What the person owes (reporting in) is not the officer's duty. A duty that was excused or cancelled by the day is not owed. One that was fulfilled after the day was still open on it.
+SELECT
+    officer, village,
+    count() AS owed,
+    countIf(fulfilled) AS done,
+    countIf(fulfilled AND on_time) AS done_on_time,
+    countIf(fulfilled AND NOT on_time) AS done_late,
+    countIf(NOT fulfilled AND due < {on:Date32}) AS overdue,
+    countIf(NOT fulfilled AND due >= {on:Date32}) AS pending
+FROM
+(
+    SELECT officer, village, due, on_time, status = 'done' AND ended <= {on:Date32} AS fulfilled
+    FROM yidang_duties_at(at = {position:UInt64})
+    WHERE due BETWEEN {from:Date32} AND {to:Date32} AND began <= {on:Date32} AND code != 'report-in'
+        AND NOT (status IN ('excused', 'cancelled') AND ended <= {on:Date32})
+        AND ({officer:UUID} = toUUIDOrZero('') OR officer = {officer:UUID})
+        AND ({village:UUID} = toUUIDOrZero('') OR village = {village:UUID})
+)
+GROUP BY officer, village
+ORDER BY officer, village
