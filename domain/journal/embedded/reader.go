@@ -44,12 +44,7 @@ func (s *store) newReader() (*reader, error) {
 	return r, nil
 }
 
-func (r *reader) close() {
-	for st := range r.conn.Stmts() {
-		st.Close()
-	}
-	r.conn.Close()
-}
+func (r *reader) close() error { return closeConn(r.conn) }
 
 // lend gives use a read connection, waiting for one if all are out. A connection that met an error is not used again.
 func (s *store) lend(ctx context.Context, use func(*reader) error) error {

@@ -97,20 +97,45 @@ func Start(ctx context.Context, options Options) (_ *Server, err error) {
 			s.Close()
 		}
 	}()
+	checked := make(chan error, 1)
+	s.tasks.Go(func() { checked <- st.checkDeeply(life) })
+	pending := false
+	select {
+	case err = <-checked:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-time.After(checkPatience):
+		pending = true
+	}
+	if err != nil {
+		return nil, fmt.Errorf("journal file %s is refused: %w", st.path, err)
+	}
 	s.writer = startWriter(st)
 	if err := s.listen(life); err != nil {
 		return nil, err
 	}
-	s.tasks.Go(func() {
-		if err := st.checkDeeply(life); err != nil && life.Err() == nil {
-			options.Log.Error("journal file is damaged; appends are refused", "error", err)
-			s.writer.refuse(err)
-			if options.OnBroken != nil {
-				options.OnBroken(err)
+	if pending {
+		s.tasks.Go(func() {
+			if err := <-checked; err != nil && life.Err() == nil {
+				s.broken(err)
 			}
-		}
-	})
+		})
+	}
 	return s, nil
+}
+
+// checkPatience is how long a start waits until the whole file has been read: enough for some 600,000 events. A start
+// that waited to the end would take longer with every year of the record, so the check of a bigger file goes on beside
+// the server.
+const checkPatience = time.Second
+
+// broken ends appending to a file that is damaged. Reads go on: they are what the damage is repaired with.
+func (s *Server) broken(err error) {
+	s.options.Log.Error("journal file is damaged; appends are refused", "file", s.store.path, "error", err)
+	s.writer.refuse(err)
+	if s.options.OnBroken != nil {
+		s.options.OnBroken(err)
+	}
 }
 
 func (o Options) check() error {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,7 +88,7 @@ func openStore(ctx context.Context, dir, vfs string) (_ *store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { err = errors.Join(err, closeConn(conn)) }()
 	if err := s.prepareFile(conn); err != nil {
 		return nil, err
 	}
@@ -165,6 +166,15 @@ func (s *store) connect(more string) (*sqlite3.Conn, error) {
 	return conn, nil
 }
 
+// closeConn closes a connection and its statements. SQLite keeps a connection open that has any left.
+func closeConn(conn *sqlite3.Conn) error {
+	var errs []error
+	for _, st := range slices.Collect(conn.Stmts()) {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(append(errs, conn.Close())...)
+}
+
 // prepareFile makes the tables of a new file and leaves an old one as it is.
 func (s *store) prepareFile(conn *sqlite3.Conn) error {
 	if err := os.Chmod(s.path, 0o600); err != nil {
@@ -202,13 +212,14 @@ func (s *store) growth() <-chan struct{} {
 }
 
 func (s *store) close() error {
+	var errs []error
 	for range maxReaders {
 		if r := <-s.readers; r != nil {
-			r.close()
+			errs = append(errs, r.close())
 		}
 	}
 	// The lock goes last: whoever comes next finds the file closed.
-	return s.lock.Close()
+	return errors.Join(append(errs, s.lock.Close())...)
 }
 
 func queryInt(conn *sqlite3.Conn, sql string) (int64, error) {
