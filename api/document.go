@@ -44,8 +44,8 @@ func (s *Server) securitySchemes() map[string]*huma.SecurityScheme {
 // finishDocument removes what huma adds for errors that the transformer replaces, and names the tags.
 func (s *Server) finishDocument() {
 	doc := s.api.OpenAPI()
-	delete(doc.Components.Schemas.Map(), "huma.ErrorModel")
-	delete(doc.Components.Schemas.Map(), "huma.ErrorDetail")
+	delete(doc.Components.Schemas.Map(), "v2.ErrorModel")
+	delete(doc.Components.Schemas.Map(), "v2.ErrorDetail")
 	used := map[string]bool{}
 	for _, item := range doc.Paths {
 		for _, op := range operations(item) {
@@ -117,10 +117,10 @@ func action[B, O any](s *Server, op huma.Operation, status int, h func(ctx huma.
 	}
 	op.Responses[itoa(status)] = answer
 	bodyType := reflect.TypeFor[B]()
-	schema := reg.Schema(bodyType, false, op.OperationID)
+	schema := huma.SchemaFromType(reg, bodyType)
 	if bodyType.NumField() > 0 {
 		op.RequestBody = &huma.RequestBody{Required: len(schema.Required) > 0, Content: map[string]*huma.MediaType{
-			"application/json": {Schema: reg.Schema(bodyType, true, op.OperationID)}}}
+			"application/json": {Schema: reg.Schema(bodyType, true, "")}}}
 	}
 	s.api.OpenAPI().AddOperation(&op)
 	s.api.Adapter().Handle(&op, s.api.Middlewares().Handler(func(ctx huma.Context) {

@@ -300,3 +300,25 @@ func (c *client) post(path string, body any, headers ...string) answer {
 	c.w.t.Helper()
 	return c.send(http.MethodPost, path, body, headers...)
 }
+
+// openCase registers a person in 前进村 and opens a voluntary case of his led by a cadre; it answers the person and the
+// address of the case's commands.
+func (w *town) openCase(lead string) (person uuid.UUID, path string) {
+	w.t.Helper()
+	office, police := w.signIn("office"), w.signIn("police")
+	a := police.post("/v1/person/register", w.someone("王测试", idWang, "前进村"))
+	if a.status != http.StatusCreated {
+		w.t.Fatal(a)
+	}
+	person = uuid.MustParse(a.text("id"))
+	a = police.post("/v1/drugs/open", map[string]any{"person": person, "village": w.units["前进村"], "kind": "voluntary"})
+	if a.status != http.StatusCreated {
+		w.t.Fatal(a)
+	}
+	path = "/v1/drugs/" + a.text("id")
+	a = office.post(path+"/assign-responsible", map[string]any{"officer": w.officers[lead], "role": "village-cadre"})
+	if a.status != http.StatusOK {
+		w.t.Fatal(a)
+	}
+	return person, path
+}

@@ -66,7 +66,7 @@ func bodySchema(reg huma.Registry, row *record.CommandRow) *huma.Schema {
 	}
 	if !row.Undated {
 		add("occurredAt", &huma.Schema{Type: huma.TypeString, Description: "when it happened: RFC 3339, or a day such as 2026-03-01; now when left out",
-			Pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.+)?$`, PatternDescription: "RFC 3339 date-time or date", Examples: []any{"2026-03-01", "2026-03-01T09:30:00+08:00"}})
+			Pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.+)?$`, Examples: []any{"2026-03-01", "2026-03-01T09:30:00+08:00"}})
 		late := &huma.Schema{Type: huma.TypeString, Description: "why it is entered later than the policy allows"}
 		for _, l := range record.Lates {
 			late.Enum = append(late.Enum, string(l))
