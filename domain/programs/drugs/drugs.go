@@ -66,11 +66,11 @@ type Case struct {
 var Category = record.Category{
 	Name: name, Title: record.T("吸毒成瘾人员", "Drug-dependent person"), Sealed: true, Case: true,
 	New: func() any { return &Case{} },
-	Events: slices.Concat(openingEvents, agreementEvents, tierEvents, testEvents, disputeEvents,
-		casework.Events()),
-	Commands: slices.Concat(openingCommands, agreementCommands, tierCommands, testCommands, disputeCommands,
-		sharedCommands()),
-	After: casework.Track,
+	Events: slices.Concat(openingEvents, agreementEvents, tierEvents, testEvents, disputeEvents, leaveEvents,
+		breachEvents, decisionEvents, termEvents, endingEvents, casework.Events()),
+	Commands: slices.Concat(openingCommands, agreementCommands, tierCommands, testCommands, disputeCommands, leaveCommands,
+		breachCommands, decisionCommands, termCommands, endingCommands, sharedCommands()),
+	After: track,
 }
 
 // Who may do what. Volunteers need to know only what they do themselves (S-14).
@@ -121,15 +121,20 @@ func (c *Case) tiering() *TierDecision {
 func (c *Case) MayLead(role record.Role) error { return mayLead(Tier(c.Tier()), role) }
 
 // LeadUnsuitable tells that the lead was right for another tier and must be replaced.
-func (c *Case) LeadUnsuitable() bool { return c.unsuitable(Tier(c.Tier())) }
+func (c *Case) LeadUnsuitable() bool { return c.leadFor(Tier(c.Tier())) == leadUnsuitable }
 
-func (c *Case) unsuitable(tier Tier) bool {
+// leadFor tells whether the present lead's role may lead in a tier; empty without a lead.
+func (c *Case) leadFor(tier Tier) string {
 	for _, r := range c.Responsible {
-		if r.Lead {
-			return mayLead(tier, r.Role) != nil
+		switch {
+		case !r.Lead:
+		case mayLead(tier, r.Role) == nil:
+			return leadSuits
+		default:
+			return leadUnsuitable
 		}
 	}
-	return false
+	return ""
 }
 
 // DutyDate answers for the duties whose limit is in the case itself.
@@ -139,7 +144,19 @@ func (c *Case) DutyDate(d *policy.Duty, from time.Time) (time.Time, bool) {
 		served := dayOf(c.Order.Served)
 		return served.AddDate(0, 0, ReportWithin), !served.IsZero()
 	case "scheduled-test":
-		return c.Agreement.next(from)
+		if !c.paused() {
+			return c.Agreement.next(from)
+		}
+	case "term-end":
+		return c.TermEnd()
+	case "delisting-review":
+		return policy.AddPeriod(c.CleanSince(), CleanYears, 0, 0), c.Delisted.IsZero()
+	case "leave-return":
+		for _, l := range slices.Backward(c.Leaves) {
+			if l.Answer == "granted" && l.Returned.IsZero() {
+				return l.Until, true
+			}
+		}
 	}
 	return time.Time{}, false
 }

@@ -1,12 +1,17 @@
 package drugs
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
+
+	"yidang/domain/casework"
+	"yidang/domain/record"
 )
 
-// Leave is a leave from the county of three days or more.
+// Leave is a leave from the county. Three days and more need a written report (戒毒条例 19).
 type Leave struct {
 	ID       uuid.UUID
 	From     time.Time // first day away
@@ -19,4 +24,278 @@ type Leave struct {
 type Absence struct {
 	From time.Time
 	Days int
+}
+
+// ReportFrom is the days away that need a written report, and that count when there was none (DL-D5; 戒毒条例 19).
+const ReportFrom = 3
+
+// RequestLeave records that the person reports a leave.
+type RequestLeave struct {
+	From   string               `json:"from" format:"date" doc:"first day away"`
+	Until  string               `json:"until" format:"date" doc:"last day away"`
+	To     string               `json:"to" minLength:"2" maxLength:"120"`
+	Reason string               `json:"reason" minLength:"2" maxLength:"500"`
+	Report *casework.Attachment `json:"report,omitempty" doc:"the written report; required for three days and more"`
+}
+
+// LeaveRequested is the record.
+type LeaveRequested struct {
+	ID     uuid.UUID            `json:"id"`
+	From   string               `json:"from"`
+	Until  string               `json:"until"`
+	To     string               `json:"to"`
+	Reason string               `json:"reason"`
+	Report *casework.Attachment `json:"report,omitempty"`
+}
+
+// Facets of the request.
+func (d LeaveRequested) Facets() record.Facets {
+	return record.Facets{Ref: d.ID.String(), Quantity: float64(span(d.From, d.Until))}
+}
+
+// GrantLeave agrees.
+type GrantLeave struct {
+	Leave uuid.UUID `json:"leave"`
+	Note  string    `json:"note,omitempty" maxLength:"500"`
+}
+
+// LeaveGranted is the record.
+type LeaveGranted struct {
+	Leave uuid.UUID `json:"leave"`
+	Note  string    `json:"note,omitempty"`
+}
+
+// Facets of the answer.
+func (d LeaveGranted) Facets() record.Facets {
+	return record.Facets{Ref: d.Leave.String(), Outcome: "granted"}
+}
+
+// RefuseLeave records that a leave was refused. Whoever limits where somebody may go needs a legal document (S-5).
+type RefuseLeave struct {
+	Leave    uuid.UUID `json:"leave"`
+	Document Document  `json:"document" doc:"the legal document that the refusal rests on"`
+	Reasons  string    `json:"reasons" minLength:"4" maxLength:"500"`
+}
+
+// LeaveRefused is the record.
+type LeaveRefused struct {
+	Leave    uuid.UUID `json:"leave"`
+	Document Document  `json:"document"`
+	Reasons  string    `json:"reasons"`
+}
+
+// Facets of the answer.
+func (d LeaveRefused) Facets() record.Facets {
+	return record.Facets{Ref: d.Leave.String(), Outcome: "refused"}
+}
+
+// RecordReturn records that the person is back.
+type RecordReturn struct {
+	Leave uuid.UUID `json:"leave"`
+	Note  string    `json:"note,omitempty" maxLength:"500"`
+}
+
+// LeaveReturned is the record.
+type LeaveReturned struct {
+	Leave    uuid.UUID `json:"leave"`
+	DaysOver int       `json:"daysOver,omitempty"` // after the last day granted; an absence is recorded by itself, if it is one
+	Note     string    `json:"note,omitempty"`
+}
+
+// Facets of the return.
+func (d LeaveReturned) Facets() record.Facets {
+	f := record.Facets{Ref: d.Leave.String(), Outcome: "in-time", Quantity: float64(d.DaysOver)}
+	if d.DaysOver > 0 {
+		f.Outcome = "late"
+	}
+	return f
+}
+
+// RecordAbsence records a time away without leave. A later record with the same first day replaces the earlier one, so a
+// lasting absence can be recorded as it grows.
+type RecordAbsence struct {
+	From  string `json:"from" format:"date" doc:"first day away"`
+	Until string `json:"until" format:"date" doc:"last day away that is known"`
+	Note  string `json:"note" minLength:"2" maxLength:"500" doc:"how it is known"`
+}
+
+// AbsenceRecorded is the record.
+type AbsenceRecorded struct {
+	From  string `json:"from"`
+	Until string `json:"until"`
+	Days  int    `json:"days"`
+	Note  string `json:"note"`
+}
+
+// Facets of the absence.
+func (d AbsenceRecorded) Facets() record.Facets { return record.Facets{Quantity: float64(d.Days)} }
+
+// Refusals by rule.
+var (
+	ErrLeaveDays     = invalid("until", "戒毒条例 19", "the last day is before the first, or more than a year after", "结束日期早于开始日期或超过一年", "check both days")
+	ErrNoReport      = invalid("report", "DL-D5; 戒毒条例 19", "three days and more need a written report", "离开三日以上须书面报告", "upload the written report")
+	ErrNoLeave       = refusal("戒毒条例 19", "no such leave waits for an answer", "没有这项待答复的请假", "read the file again").At("leave")
+	ErrNotAway       = refusal("戒毒条例 19", "no such leave was granted, or the person is back already", "没有这项获准的请假，或已返回", "read the file again").At("leave")
+	ErrShortAbsence  = refusal("DL-D5; 戒毒条例 19", "less than three days need no report and are no breach", "离开不足三日无须报告，不属违反规定", "record a note when it matters").At("until")
+	ErrOnLeave       = refusal("戒毒条例 19", "leave was granted for this time", "该期间已获准外出", "record the days after the last one granted").At("from")
+	ErrAbsenceShrunk = refusal("戒毒条例 20", "an absence with this first day is recorded with as many days or more", "该日起的离开已记录且天数不少于此", "void the earlier entry if it is wrong").At("until")
+)
+
+var leaveEvents = []record.EventRow{
+	record.On("drugs.leave_requested", record.T("报告外出", "Leave requested"),
+		func(c *Case, d LeaveRequested, _ record.Event) {
+			c.Leaves = append(c.Leaves, Leave{ID: d.ID, From: dayOf(d.From), Until: dayOf(d.Until)})
+		}, func(d LeaveRequested) record.Text {
+			return record.T("报告外出："+d.From+" 至 "+d.Until+"，前往"+d.To+"，事由："+d.Reason, "Asks for leave from "+d.From+" to "+d.Until+", to "+d.To+"; reason: "+d.Reason)
+		}),
+	record.On("drugs.leave_granted", record.T("同意外出", "Leave granted"),
+		func(c *Case, d LeaveGranted, _ record.Event) { c.answerLeave(d.Leave, "granted") },
+		func(d LeaveGranted) record.Text {
+			return say(record.T("同意外出", "Leave granted"), also("", "", d.Note))
+		}),
+	record.On("drugs.leave_refused", record.T("不同意外出", "Leave refused"),
+		func(c *Case, d LeaveRefused, _ record.Event) { c.answerLeave(d.Leave, "refused") },
+		func(d LeaveRefused) record.Text {
+			return say(record.T("不同意外出", "Leave refused"), d.Document.line(), also("理由：", "reasons: ", d.Reasons))
+		}),
+	record.On("drugs.leave_returned", record.T("外出返回", "Returned from leave"),
+		func(c *Case, d LeaveReturned, e record.Event) {
+			if l := find(c.Leaves, d.Leave, leaveID); l != nil {
+				l.Returned = e.Meta.OccurredAt
+			}
+		}, func(d LeaveReturned) record.Text {
+			t := record.T("外出返回", "Returned from leave")
+			if d.DaysOver > 0 {
+				t = say(t, record.T(fmt.Sprintf("，超过 %d 天", d.DaysOver), fmt.Sprintf(", %d days over", d.DaysOver)))
+			}
+			return say(t, also("", "", d.Note))
+		}),
+	record.On("drugs.absence_recorded", record.T("未报告外出", "Absence without leave"), absent,
+		func(d AbsenceRecorded) record.Text {
+			return record.T(fmt.Sprintf("未报告外出：%s 至 %s，共 %d 天；%s", d.From, d.Until, d.Days, d.Note),
+				fmt.Sprintf("Away without leave from %s to %s, %d days; %s", d.From, d.Until, d.Days, d.Note))
+		}),
+}
+
+var leaveCommands = []record.CommandRow{
+	record.Do("drugs.request_leave", record.T("记录外出报告", "Record a request for leave"), "DL-D5; 戒毒条例 19", requestLeave, village, police, office),
+	record.Do("drugs.grant_leave", record.T("同意外出", "Grant leave"), "戒毒条例 19", grantLeave, police, office),
+	record.Do("drugs.refuse_leave", record.T("记录不同意外出", "Record that leave was refused"), "戒毒条例 19; S-5", refuseLeave, police),
+	record.Do("drugs.record_return", record.T("记录返回", "Record the return from leave"), "戒毒条例 19", recordReturn, village, police, office),
+	record.Do("drugs.record_absence", record.T("记录未报告外出", "Record an absence without leave"), "戒毒条例 19, 20", recordAbsence, village, police, office),
+}
+
+func leaveID(l *Leave) uuid.UUID { return l.ID }
+
+// answerLeave also moves the leave to the end of the list, so that the newest answer is the last.
+func (c *Case) answerLeave(id uuid.UUID, answer string) {
+	i := slices.IndexFunc(c.Leaves, func(l Leave) bool { return l.ID == id })
+	if i < 0 {
+		return
+	}
+	l := c.Leaves[i]
+	l.Answer = answer
+	c.Leaves = append(slices.Delete(c.Leaves, i, i+1), l)
+}
+
+// span counts the days from the first to the last, both counted.
+func span(from, until string) int {
+	f, u := dayOf(from), dayOf(until)
+	if f.IsZero() || u.IsZero() {
+		return 0
+	}
+	return days(f, u) + 1
+}
+
+func requestLeave(c *Case, in RequestLeave, g record.Given) ([]any, error) {
+	err := firstOf(casework.MustBeOpen(c, g), someDay("from", in.From), someDay("until", in.Until), text("to", in.To, 2, 120),
+		text("reason", in.Reason, 2, 500), optional("report", in.Report))
+	if err != nil {
+		return nil, err
+	}
+	switch n := span(in.From, in.Until); {
+	case n < 1 || n > 366:
+		return nil, ErrLeaveDays
+	case n >= ReportFrom && in.Report == nil:
+		return nil, ErrNoReport
+	}
+	return []any{LeaveRequested{ID: g.Command, From: in.From, Until: in.Until, To: in.To, Reason: in.Reason, Report: in.Report}}, nil
+}
+
+// asked finds a leave that waits for an answer.
+func (c *Case) asked(id uuid.UUID, g record.Given) error {
+	if err := casework.MustBeOpen(c, g); err != nil {
+		return err
+	}
+	if l := find(c.Leaves, id, leaveID); l == nil || l.Answer != "" {
+		return ErrNoLeave
+	}
+	return nil
+}
+
+func grantLeave(c *Case, in GrantLeave, g record.Given) ([]any, error) {
+	if err := firstOf(c.asked(in.Leave, g), text("note", in.Note, 0, 500)); err != nil {
+		return nil, err
+	}
+	return []any{LeaveGranted(in)}, nil
+}
+
+func refuseLeave(c *Case, in RefuseLeave, g record.Given) ([]any, error) {
+	in.Document.Transcribed = false
+	if err := firstOf(c.asked(in.Leave, g), in.Document.check("document", false, g), text("reasons", in.Reasons, 4, 500)); err != nil {
+		return nil, err
+	}
+	return []any{LeaveRefused(in)}, nil
+}
+
+func recordReturn(c *Case, in RecordReturn, g record.Given) ([]any, error) {
+	if err := firstOf(casework.MustBeOpen(c, g), text("note", in.Note, 0, 500)); err != nil {
+		return nil, err
+	}
+	l := find(c.Leaves, in.Leave, leaveID)
+	if l == nil || l.Answer != "granted" || !l.Returned.IsZero() {
+		return nil, ErrNotAway
+	}
+	return []any{LeaveReturned{Leave: in.Leave, DaysOver: max(0, days(l.Until, g.Occurred)), Note: in.Note}}, nil
+}
+
+func recordAbsence(c *Case, in RecordAbsence, g record.Given) ([]any, error) {
+	err := firstOf(casework.MustBeOpen(c, g), pastDay("from", in.From, g), pastDay("until", in.Until, g), text("note", in.Note, 2, 500))
+	if err != nil {
+		return nil, err
+	}
+	d := AbsenceRecorded{From: in.From, Until: in.Until, Days: span(in.From, in.Until), Note: in.Note}
+	from := dayOf(in.From)
+	if d.Days < ReportFrom {
+		return nil, ErrShortAbsence
+	}
+	for _, l := range c.Leaves {
+		if l.Answer == "granted" && !from.Before(l.From) && !from.After(l.Until) {
+			return nil, ErrOnLeave
+		}
+	}
+	n := c.Counts()
+	i := slices.IndexFunc(c.Absences, func(a Absence) bool { return a.From.Equal(from) })
+	switch {
+	case i < 0:
+		n.Absences++
+		n.DaysAway += d.Days
+	case c.Absences[i].Days >= d.Days:
+		return nil, ErrAbsenceShrunk
+	default:
+		n.DaysAway += d.Days - c.Absences[i].Days
+	}
+	if i < 0 && n.Absences >= BreachAbsences {
+		return c.orBreach(d, "absences", n.Absences), nil
+	}
+	return c.orBreach(d, "days-away", n.DaysAway), nil
+}
+
+func absent(c *Case, d AbsenceRecorded, _ record.Event) {
+	from := dayOf(d.From)
+	if i := slices.IndexFunc(c.Absences, func(a Absence) bool { return a.From.Equal(from) }); i >= 0 {
+		c.Absences[i].Days = d.Days
+		return
+	}
+	c.Absences = append(c.Absences, Absence{From: from, Days: d.Days})
 }

@@ -487,7 +487,11 @@ func recordMissedTest(c *Case, in RecordMissedTest, g record.Given) ([]any, erro
 	if err != nil {
 		return nil, err
 	}
-	return []any{UrineTestMissed{ID: id, Kind: in.Kind, How: in.How, Excuse: in.Excuse, Note: in.Note}}, nil
+	d := UrineTestMissed{ID: id, Kind: in.Kind, How: in.How, Excuse: in.Excuse, Note: in.Note}
+	if in.Excuse != "" {
+		return []any{d}, nil
+	}
+	return c.orBreach(d, "refusals", c.Counts().Refusals+1), nil
 }
 
 func transcribeUrineTest(c *Case, in TranscribeUrineTest, g record.Given) ([]any, error) {

@@ -89,23 +89,25 @@ type ChangeTier struct {
 
 // TierChanged is the decision.
 type TierChanged struct {
-	ID             uuid.UUID `json:"id"`
-	Tier           Tier      `json:"tier"`
-	Prev           Tier      `json:"prev,omitempty"`
-	Criteria       []string  `json:"criteria,omitempty"`
-	Reasons        string    `json:"reasons"`
-	Transcribed    bool      `json:"transcribed,omitempty"`
-	Appeal         uuid.UUID `json:"appeal,omitzero"`          // the appeal that led to it
-	LeadUnsuitable bool      `json:"leadUnsuitable,omitempty"` // the present lead's role may not lead in the new tier
+	ID          uuid.UUID `json:"id"`
+	Tier        Tier      `json:"tier"`
+	Prev        Tier      `json:"prev,omitempty"`
+	Criteria    []string  `json:"criteria,omitempty"`
+	Reasons     string    `json:"reasons"`
+	Transcribed bool      `json:"transcribed,omitempty"`
+	Appeal      uuid.UUID `json:"appeal,omitzero"` // the appeal that led to it
+	Lead        string    `json:"lead,omitempty"`  // whether the present lead's role may lead in the new tier; empty without a lead
 }
+
+// What a decision on the tier says of the present lead.
+const (
+	leadSuits      = "lead-suits"
+	leadUnsuitable = "lead-unsuitable"
+)
 
 // Facets of the decision.
 func (d TierChanged) Facets() record.Facets {
-	f := record.Facets{Ref: d.ID.String(), Tier: string(d.Tier), PrevTier: string(d.Prev)}
-	if d.LeadUnsuitable {
-		f.Code = "lead-unsuitable"
-	}
-	return f
+	return record.Facets{Ref: d.ID.String(), Tier: string(d.Tier), PrevTier: string(d.Prev), Code: d.Lead}
 }
 
 func (d TierChanged) line() record.Text {
@@ -119,7 +121,7 @@ func (d TierChanged) line() record.Text {
 		t = say(t, record.T("；依据："+grounds.Zh, "; grounds: "+grounds.En))
 	}
 	t = say(t, also("理由：", "reasons: ", d.Reasons))
-	if d.LeadUnsuitable {
+	if d.Lead == leadUnsuitable {
 		t = say(t, record.T("；包保责任人须更换", "; another lead is needed"))
 	}
 	return t
@@ -209,7 +211,6 @@ var (
 	ErrSameTier     = refusal("D-08", "this is the present tier", "与现管理类别相同", "record a review instead").At("tier")
 	ErrNoCriterion  = invalid("criteria", "D-09; D-10; D-11; S-15", "at least one ground of this tier must be ticked", "至少勾选一项该类别的依据", "tick what was found, or choose another tier")
 	ErrNoTier       = refusal("D-08", "no tier was decided yet", "尚未确定管理类别", "decide the tier first")
-	ErrTermOver     = refusal("戒毒条例 23, 24", "the term is over or stands still", "期限已结束或中止", "end the suspension first, or close the case")
 	ErrAppealOpen   = refusal("S-15", "an appeal against this decision already waits for an answer, or was answered", "对该决定的申诉已受理或已答复", "read the file again")
 	ErrNoAppeal     = refusal("S-15", "no such appeal waits for an answer", "没有这项待答复的申诉", "read the file again").At("appeal")
 	ErrOwnDecision  = &record.Problem{Kind: record.Forbidden, Rule: "S-15; PIPL 24", Message: "an appeal is decided by somebody other than who decided the tier",
@@ -311,12 +312,14 @@ func changeTier(c *Case, in ChangeTier, g record.Given) ([]any, error) {
 	switch {
 	case in.Transcribed && g.Late != record.LateImport:
 		return nil, ErrTranscribed.At("transcribed")
+	case c.paused():
+		return nil, ErrTermOver
 	case string(in.Tier) == c.Tier():
 		return nil, ErrSameTier
 	}
 	return []any{TierChanged{
 		ID: g.Command, Tier: in.Tier, Prev: Tier(c.Tier()), Criteria: in.Criteria, Reasons: in.Reasons, Transcribed: in.Transcribed,
-		LeadUnsuitable: c.unsuitable(in.Tier),
+		Lead: c.leadFor(in.Tier),
 	}}, nil
 }
 
@@ -387,6 +390,6 @@ func decideTierAppeal(c *Case, in DecideTierAppeal, g record.Given) ([]any, erro
 	}
 	return []any{answer, TierChanged{
 		ID: uuid.NewSHA1(g.Command, []byte("tier")), Tier: in.Tier, Prev: Tier(c.Tier()), Criteria: in.Criteria, Reasons: in.Reasons,
-		Appeal: in.Appeal, LeadUnsuitable: c.unsuitable(in.Tier),
+		Appeal: in.Appeal, Lead: c.leadFor(in.Tier),
 	}}, nil
 }
