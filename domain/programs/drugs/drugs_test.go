@@ -33,8 +33,6 @@ var (
 	volunteer = actor("volunteer", record.Volunteer)
 	office    = actor("office", record.TownshipOffice)
 	chief     = actor("chief", record.TownshipOffice)
-	inspector = actor("inspector", record.Inspector)
-	admin     = actor("admin", record.Administrator)
 
 	sexes = map[uuid.UUID]int{policewom.Officer: 2, office.Officer: 2}
 )
