@@ -25,6 +25,13 @@ func ended(err error) bool {
 	return errors.Is(err, io.EOF) || err != nil && codeOf(err) == esdb.ErrorCodeResourceNotFound
 }
 
+// notTaken is true when nothing was appended and another try may tell more. A follower names the leader, which the client
+// connects to next. A server that ends the call while the client is still sending shows as a bare EOF, and only a
+// client that has sent everything gets to see why.
+func notTaken(err error) bool {
+	return codeOf(err) == esdb.ErrorCodeNotLeader || errors.Is(err, io.EOF)
+}
+
 // appendError gives an append's error its kind.
 func (j *Journal) appendError(ctx context.Context, stream string, err error) error {
 	doing := "journal at " + j.address + ": appending to " + stream
@@ -42,10 +49,8 @@ func (j *Journal) appendError(ctx context.Context, stream string, err error) err
 	if ctx.Err() != nil || j.life.Err() != nil {
 		return ErrUnknownOutcome.Because(record.Errorf(record.Unavailable, "%s: %w", doing, err))
 	}
-	// A server that ends the call while the client is still sending shows as a bare EOF. Nothing was appended, or it
-	// would have waited for the rest: EventStoreDB does so to an append that is too large.
 	if errors.Is(err, io.EOF) {
-		return record.Errorf(record.Invalid, "%s: the server did not take it, as it does when an append is too large: %w", doing, err)
+		return record.Errorf(record.Invalid, "%s: the server did not hear it out, as it does when an append is too large or not allowed: %w", doing, err)
 	}
 	return commonError(doing, err)
 }

@@ -93,15 +93,14 @@ func (j *Journal) Append(ctx context.Context, stream string, expected Expected, 
 		if err == nil {
 			return Appended{Revision: result.NextExpectedVersion, Position: result.CommitPosition}, nil
 		}
-		// A follower took nothing and named the leader, which the client connects to next.
-		if codeOf(err) == esdb.ErrorCodeNotLeader && attempt < notLeaderRetries {
+		if notTaken(err) && attempt < notTakenRetries {
 			continue
 		}
 		return Appended{}, j.appendError(ctx, stream, err)
 	}
 }
 
-const notLeaderRetries = 3
+const notTakenRetries = 3
 
 func toEventData(stream string, events []Proposed) ([]esdb.EventData, error) {
 	if stream == "" || len(stream) > MaxName {

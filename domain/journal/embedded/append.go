@@ -13,6 +13,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 )
 
 // service answers the Streams protocol.
@@ -51,7 +52,7 @@ func (s *service) Append(call streams.Streams_AppendServer) error {
 	request, err := readAppend(call)
 	if err != nil {
 		// The client looks for the answer only after it has sent everything; an early end would reach it as a bare EOF.
-		drain(call)
+		drain(call, 4*maxAppend)
 		return err
 	}
 	if request.events != nil {
@@ -100,10 +101,10 @@ func readAppend(call streams.Streams_AppendServer) (*appendCall, error) {
 }
 
 // drain reads what the client still sends, up to a limit, so that it stays there to hear the answer.
-func drain(call streams.Streams_AppendServer) {
-	for n := 0; n < 4*maxAppend; {
-		message, err := call.Recv()
-		if err != nil {
+func drain(call grpc.ServerStream, limit int) {
+	for n := 0; n < limit; {
+		var message streams.AppendReq
+		if call.RecvMsg(&message) != nil {
 			return
 		}
 		n += len(message.GetProposedMessage().GetData()) + len(message.GetProposedMessage().GetCustomMetadata()) + 64

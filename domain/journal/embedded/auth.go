@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
 	"google.golang.org/grpc"
@@ -85,7 +86,10 @@ var open = map[string]bool{
 	"/event_store.client.gossip.Gossip/Read":                                 true,
 }
 
-const methodRead = "/event_store.client.streams.Streams/Read"
+const (
+	methodRead   = streams.Streams_Read_FullMethodName
+	methodAppend = streams.Streams_Append_FullMethodName
+)
 
 func (u *users) allow(ctx context.Context, method string) error {
 	if open[method] {
@@ -110,6 +114,9 @@ func (u *users) unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 
 func (u *users) stream(service any, call grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	if err := u.allow(call.Context(), info.FullMethod); err != nil {
+		if info.FullMethod == methodAppend {
+			drain(call, maxAppend) // or the client hears an end instead of a refusal
+		}
 		return err
 	}
 	return next(service, call)
