@@ -155,11 +155,25 @@ func (e *Engine) Options() *clickhouse.Options {
 	return &clickhouse.Options{
 		Protocol: clickhouse.HTTP,
 		// The name goes nowhere; but a host called localhost is never sent through a proxy of the environment.
-		Addr:         []string{"localhost"},
-		DialContext:  func(ctx context.Context, _ string) (net.Conn, error) { return e.dial(ctx) },
+		Addr:        []string{"localhost"},
+		DialContext: func(ctx context.Context, _ string) (net.Conn, error) { return e.dial(ctx) },
+		TransportFunc: func(t *http.Transport) (http.RoundTripper, error) {
+			return transport{t}, nil
+		},
 		MaxOpenConns: 32,
 		MaxIdleConns: 8,
 	}
+}
+
+// transport says of a child that died under a request what dial says of one that is not there.
+type transport struct{ *http.Transport }
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.Transport.RoundTrip(r)
+	if err != nil && r.Context().Err() == nil {
+		return nil, unavailable(err)
+	}
+	return resp, err
 }
 
 func (e *Engine) dial(ctx context.Context) (net.Conn, error) {

@@ -176,17 +176,8 @@ func (f *front) answer(w http.ResponseWriter, r *http.Request) error {
 	return read(c, q, w)
 }
 
-// insert sends the body on as it comes. A body that was cut short is not committed. One that was refused is read to its
-// end all the same: a client in the middle of sending does not listen.
+// insert sends the body on as it comes. A body that was cut short is not committed.
 func insert(c *connection, q *request) error {
-	err := feed(c, q)
-	if err != nil {
-		_, _ = io.Copy(io.Discard, q.data)
-	}
-	return err
-}
-
-func feed(c *connection, q *request) error {
 	s, err := c.insert(q.statement, q.format, q.params)
 	if err != nil {
 		return err

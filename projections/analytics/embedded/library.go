@@ -38,8 +38,8 @@ type library struct {
 // sigactionSize is larger than struct sigaction of every platform; the bytes are opaque to us.
 const sigactionSize = 256
 
-// goSignals are those whose handlers the Go runtime cannot live without: the engine resets the fatal ones to the default
-// whenever a connection opens, even when told to install none of its own.
+// goSignals are those whose handlers the Go runtime cannot live without. The engine is told to install none of its own;
+// on some platforms it then resets the fatal ones to the default whenever a connection opens, so they are put back.
 var goSignals = []syscall.Signal{
 	syscall.SIGILL, syscall.SIGABRT, syscall.SIGFPE, syscall.SIGBUS, syscall.SIGSEGV, syscall.SIGURG, syscall.SIGPIPE,
 	syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT,

@@ -12,10 +12,11 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// The test binary is its own child, and the parent that a test kills: these words lead it there.
+// The test binary is its own child, and other programs that a test needs: these words lead it there.
 const (
 	childWord  = "engine-child"
 	parentWord = "engine-parent"
+	panicWord  = "engine-panic"
 )
 
 func TestMain(m *testing.M) {
@@ -24,6 +25,8 @@ func TestMain(m *testing.M) {
 		os.Exit(Main(os.Args[2:]))
 	case len(os.Args) > 1 && os.Args[1] == parentWord:
 		os.Exit(parent(os.Args[2], os.Args[3]))
+	case len(os.Args) > 1 && os.Args[1] == panicWord:
+		os.Exit(panicking(os.Args[2], os.Args[3]))
 	}
 	os.Exit(m.Run())
 }

@@ -1,10 +1,8 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -39,6 +37,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"SELCT 1", 62},
 		{"SELECT 1; SELECT 2", 62},
+		{"CREATE TABLE second (a UInt8) ENGINE = Memory; SELECT 1", 62},
 		{"SELECT * FROM nowhere", 60},
 		{"SELECT nothing", 47},
 		{"SELECT intDiv(1, 0)", 153},
@@ -334,22 +333,24 @@ func TestBodyCutShort(t *testing.T) {
 	e := start(t, t.TempDir())
 	c := open(t, e)
 	execute(t, c, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
-	var body bytes.Buffer
-	for i := range 100_000 {
-		_, _ = fmt.Fprintln(&body, i)
+	inserting := func() bool {
+		return number(t, c, "SELECT count() FROM system.processes WHERE query_kind = 'Insert'") > 0
 	}
 	reader, writer := io.Pipe()
+	sent := make(chan error, 1)
 	go func() {
-		_, _ = writer.Write(body.Bytes())
-		_ = writer.CloseWithError(errors.New("the sender died"))
+		_, err := raw(e).Post("http://localhost/?query=INSERT+INTO+t+FORMAT+CSV", "", reader) //nolint:bodyclose // there is none
+		sent <- err
 	}()
-	_, err := raw(e).Post("http://localhost/?query=INSERT+INTO+t+FORMAT+CSV", "", reader) //nolint:bodyclose // there is none
-	if err == nil {
+	if _, err := io.WriteString(writer, strings.Repeat("1\n", 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the insert begins", inserting)
+	_ = writer.CloseWithError(errors.New("the sender died"))
+	if err := <-sent; err == nil {
 		t.Fatal("a body cut short was accepted")
 	}
-	eventually(t, "the insert ends", func() bool {
-		return number(t, c, "SELECT count() FROM system.processes WHERE query_kind = 'Insert'") == 0
-	})
+	eventually(t, "the insert ends", func() bool { return !inserting() })
 	if n := number(t, c, "SELECT count() FROM t"); n != 0 {
 		t.Errorf("%d rows of a body that was cut short are there", n)
 	}
