@@ -100,12 +100,13 @@ func (j *Journal) follow(ctx context.Context, after *uint64, yield func(Item, er
 				return heard, true, nil
 			}
 		}
-		if !more {
-			if ctx.Err() != nil {
-				end = ctx.Err()
-			}
-			return heard, false, j.readError(ctx, "$all", end)
+		if more {
+			continue
 		}
+		if err := ctx.Err(); err != nil {
+			return heard, false, j.readError(ctx, "$all", err) // the receiver may still be at it
+		}
+		return heard, false, j.readError(ctx, "$all", end)
 	}
 }
 

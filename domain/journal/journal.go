@@ -221,10 +221,9 @@ func (j *Journal) read(ctx context.Context, stream string, open opener) iter.Seq
 			if more {
 				continue
 			}
-			if ctx.Err() != nil {
-				end = ctx.Err()
-			}
-			if !ended(end) {
+			if err := ctx.Err(); err != nil { // the receiver may still be at it
+				yield(Stored{}, j.readError(ctx, stream, err))
+			} else if !ended(end) {
 				yield(Stored{}, j.readError(ctx, stream, end))
 			}
 			return
