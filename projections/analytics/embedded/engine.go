@@ -284,8 +284,12 @@ func (e *Engine) run(ready func()) error {
 	e.options.Log.Info("ClickHouse engine ready", "pid", c.cmd.Process.Pid)
 	hung := make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() { hung <- e.probe(ctx) }()
+	var probing sync.WaitGroup
+	defer func() {
+		cancel()
+		probing.Wait() // its last word on the state comes before the supervisor's
+	}()
+	probing.Go(func() { hung <- e.probe(ctx) })
 	select {
 	case err = <-c.exited:
 		c.exited <- err // for end

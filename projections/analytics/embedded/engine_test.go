@@ -57,6 +57,9 @@ func TestLargeInsert(t *testing.T) {
 	if n := number(t, c, "SELECT count() FROM system.parts WHERE table = 't' AND active"); n != 1 {
 		t.Errorf("the batch went into %d parts: a crash could keep some of them", n)
 	}
+	if n := number(t, c, "SELECT count() FROM system.merge_tree_settings WHERE name IN ('fsync_after_insert', 'fsync_part_directory') AND value = '1'"); n != 2 {
+		t.Error("parts are not synced to the disk: a power cut could lose acknowledged rows")
+	}
 }
 
 // Ensure that kill -9 of the child in the middle of loading loses no batch whose insert returned, keeps no part of
@@ -286,7 +289,7 @@ func TestSecondEngineRefused(t *testing.T) {
 // Ensure that a child that hangs is replaced.
 func TestHangingChildIsReplaced(t *testing.T) {
 	o := options(t, t.TempDir())
-	o.probeEvery, o.probeLimit = 20*time.Millisecond, 500*time.Millisecond
+	o.probeEvery, o.probeLimit = 20*time.Millisecond, time.Second
 	e := startWith(t, o)
 	c := open(t, e)
 	execute(t, c, batches)
