@@ -40,20 +40,16 @@ func (r *recentIDs) dropFrom(position uint64) {
 	}
 }
 
-// find returns the revisions of the first and last of these events in the stream, and how many from the first on are
-// known there.
-func (r *recentIDs) find(stream int64, events []proposed) (first, last int64, known int) {
+// find returns how many of these events, from the first on, are known in the stream, and the revision of the last known.
+func (r *recentIDs) find(stream int64, events []proposed) (last int64, known int) {
 	for i, e := range events {
 		p, ok := r.where[e.id]
 		if !ok || p.stream != stream {
-			return first, last, i
-		}
-		if i == 0 {
-			first = p.revision
+			return last, i
 		}
 		last = p.revision
 	}
-	return first, last, len(events)
+	return last, len(events)
 }
 
 func (r *recentIDs) load(conn *sqlite3.Conn, head uint64) error {

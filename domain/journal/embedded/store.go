@@ -175,6 +175,22 @@ func closeConn(conn *sqlite3.Conn) error {
 	return errors.Join(append(errs, conn.Close())...)
 }
 
+// syncDir makes the names of the files and of their directory durable: a synced log that has no name after a power cut
+// is lost all the same.
+func (s *store) syncDir() error {
+	own := filepath.Dir(s.path)
+	for _, path := range []string{own, filepath.Dir(own)} {
+		dir, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // prepareFile makes the tables of a new file and leaves an old one as it is.
 func (s *store) prepareFile(conn *sqlite3.Conn) error {
 	if err := os.Chmod(s.path, 0o600); err != nil {

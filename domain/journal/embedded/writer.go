@@ -166,9 +166,12 @@ func (w *writer) run() {
 // write runs one transaction. Every answer waits for the commit: also a refusal may rest on an event of this batch.
 func (w *writer) write(batch []*appendCall) {
 	results := make([]appendResult, len(batch))
+	err := w.connect() // before next is looked at: a new connection finds out what it is
 	first := w.next
 	w.touched = w.touched[:0]
-	err := w.transaction(batch, results)
+	if err == nil {
+		err = w.transaction(batch, results)
+	}
 	if err != nil {
 		w.next = first
 		w.recent.dropFrom(first)
@@ -187,9 +190,6 @@ func (w *writer) write(batch []*appendCall) {
 }
 
 func (w *writer) transaction(batch []*appendCall, results []appendResult) error {
-	if err := w.connect(); err != nil {
-		return &errStorage{err: err, certain: true}
-	}
 	if err := w.stmts.begin.Exec(); err != nil {
 		w.disconnect()
 		return &errStorage{err: err, certain: true}
@@ -249,9 +249,9 @@ func (w *writer) decide(call *appendCall) (appendResult, error) {
 		if len(call.events) == 0 {
 			return appendResult{current: head.last}, nil
 		}
-		first, last, known := w.recent.find(head.id, call.events)
+		last, known := w.recent.find(head.id, call.events)
 		if known == len(call.events) {
-			return w.repeated(head, first, last)
+			return w.repeated(head, last)
 		}
 		if known > 0 {
 			return conflict, nil // part of it is there and part is not: not a repeat
@@ -267,7 +267,7 @@ func (w *writer) decide(call *appendCall) (appendResult, error) {
 		if !same {
 			return conflict, nil
 		}
-		return w.repeated(head, call.expected+1, call.expected+int64(len(call.events)))
+		return w.repeated(head, call.expected+int64(len(call.events)))
 	case call.expected > head.last:
 		return conflict, nil
 	}
@@ -278,7 +278,7 @@ func (w *writer) decide(call *appendCall) (appendResult, error) {
 }
 
 // repeated answers an append whose events are the stream's already with the result of the first one.
-func (w *writer) repeated(head streamHead, _, last int64) (appendResult, error) {
+func (w *writer) repeated(head streamHead, last int64) (appendResult, error) {
 	_, position, err := w.eventAt(head.id, last)
 	if err != nil {
 		return appendResult{}, err
@@ -390,6 +390,14 @@ func (w *writer) connect() error {
 	if w.conn != nil {
 		return nil
 	}
+	if err := w.reconnect(); err != nil {
+		w.disconnect()
+		return &errStorage{err: fmt.Errorf("opening the journal for writing: %w", err), certain: true}
+	}
+	return nil
+}
+
+func (w *writer) reconnect() error {
 	conn, err := w.store.connect(fmt.Sprintf(`PRAGMA wal_autocheckpoint=%d; PRAGMA journal_size_limit=%d`, walPages, walKept))
 	if err != nil {
 		return err
@@ -406,7 +414,6 @@ func (w *writer) connect() error {
 		`INSERT INTO events (position, stream, revision, id, type, created, json, meta, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`: &w.stmts.addEvent,
 	} {
 		if *st, _, err = conn.PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT); err != nil {
-			w.disconnect()
 			return err
 		}
 	}
@@ -415,8 +422,10 @@ func (w *writer) connect() error {
 	if err == nil {
 		err = w.recent.load(conn, uint64(head))
 	}
+	if err == nil {
+		err = w.store.syncDir() // the log was made by the query above at the latest
+	}
 	if err != nil {
-		w.disconnect()
 		return err
 	}
 	w.heads.Purge()
