@@ -61,9 +61,12 @@ type AgreementSigned struct {
 
 // Facets of the agreement.
 func (d AgreementSigned) Facets() record.Facets {
-	f := record.Facets{Kind: "first"}
+	f := record.Facets{Kind: "first", Outcome: "table-held"}
 	if d.Renewed {
 		f.Kind = "renewed"
+	}
+	if len(d.Schedule) == 0 {
+		f.Outcome = "table-missing"
 	}
 	return f
 }

@@ -1,7 +1,6 @@
 package drugs
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -117,7 +116,7 @@ type Opened struct {
 // Facets of the opening.
 func (d Opened) Facets() record.Facets {
 	f := record.Facets{Kind: string(d.Kind), Village: d.Village, Outcome: "papers-held", Quantity: float64(d.TermMonths)}
-	if d.Order.missing() {
+	if d.Order.missing() || d.Determination.missing() {
 		f.Outcome = "papers-missing"
 	}
 	switch d.Sex {
@@ -140,16 +139,35 @@ func (d Opened) line() record.Text {
 
 // SupplyDocument brings the papers of a case that was taken over from an older register.
 type SupplyDocument struct {
-	Order         Document             `json:"order"`
+	Order         Document             `json:"order,omitzero" doc:"the order, with its day of service; leave out what is here already"`
 	Determination Document             `json:"determination,omitzero"`
-	Attachment    *casework.Attachment `json:"attachment,omitempty" doc:"scan of the order"`
+	Attachment    *casework.Attachment `json:"attachment,omitempty" doc:"scan of the paper"`
 }
 
 // DocumentSupplied brings the papers.
 type DocumentSupplied struct {
-	Order         Document             `json:"order"`
+	Order         Document             `json:"order,omitzero"`
 	Determination Document             `json:"determination,omitzero"`
 	Attachment    *casework.Attachment `json:"attachment,omitempty"`
+	Complete      bool                 `json:"complete,omitempty"` // nothing is missing any more
+}
+
+// Facets of the papers.
+func (d DocumentSupplied) Facets() record.Facets {
+	if d.Complete {
+		return record.Facets{Outcome: "papers-held"}
+	}
+	return record.Facets{Outcome: "papers-missing"}
+}
+
+func (d DocumentSupplied) line() record.Text {
+	t := record.T("补录文书", "Papers supplied")
+	for _, paper := range []Document{d.Order, d.Determination} {
+		if paper != (Document{}) {
+			t = say(t, paper.line())
+		}
+	}
+	return t
 }
 
 // Refusals by rule.
@@ -166,13 +184,13 @@ var openingEvents = []record.EventRow{
 	record.On("drugs.opened", record.T("立案", "Case opened"), opened, Opened.line),
 	record.On("drugs.document_supplied", record.T("补录文书", "Papers supplied"),
 		func(c *Case, d DocumentSupplied, _ record.Event) {
-			c.Order = d.Order
+			if d.Order != (Document{}) {
+				c.Order = d.Order
+			}
 			if d.Determination != (Document{}) {
 				c.Determination = d.Determination
 			}
-		}, func(d DocumentSupplied) record.Text {
-			return say(record.T("补录文书", "Papers supplied"), d.Order.line())
-		}),
+		}, DocumentSupplied.line),
 }
 
 var openingCommands = []record.CommandRow{
@@ -229,22 +247,31 @@ func opened(c *Case, d Opened, e record.Event) {
 }
 
 func supplyDocument(c *Case, in SupplyDocument, g record.Given) ([]any, error) {
-	if err := casework.MustBeOpen(c, g); err != nil {
+	if err := firstOf(casework.MustBeOpen(c, g), optional("attachment", in.Attachment)); err != nil {
 		return nil, err
 	}
 	if !c.Order.Transcribed && !c.Determination.Transcribed {
 		return nil, ErrPapersThere
 	}
 	in.Order.Transcribed, in.Determination.Transcribed = false, false
-	if err := firstOf(in.Order.check("order", true, g), optional("attachment", in.Attachment)); err != nil {
-		return nil, err
+	if in.Order == (Document{}) && (in.Determination == (Document{}) || c.Order.Transcribed && !c.Determination.Transcribed) {
+		return nil, invalid("order", "D-13", "is the paper that is missing", "应补录缺少的文书", "give number, organ and days")
 	}
-	if in.Determination != (Document{}) {
-		if err := in.Determination.check("determination", false, g); err != nil {
+	complete := true
+	for _, p := range []struct {
+		field     string
+		had, now  Document
+		mustServe bool
+	}{{"order", c.Order, in.Order, true}, {"determination", c.Determination, in.Determination, false}} {
+		if p.now == (Document{}) {
+			complete = complete && !p.had.missing()
+			continue
+		}
+		if err := p.now.check(p.field, p.mustServe, g); err != nil {
 			return nil, err
 		}
 	}
-	return []any{DocumentSupplied(in)}, nil
+	return []any{DocumentSupplied{Order: in.Order, Determination: in.Determination, Attachment: in.Attachment, Complete: complete}}, nil
 }
 
 // hasOrder tells whether the case rests on an order, so that its duties and consequences apply.
@@ -254,7 +281,7 @@ func (c *Case) hasOrder() bool { return c.Kind != Voluntary }
 func (c *Case) MissingPapers() (missing []string) {
 	for name, d := range map[string]Document{"order": c.Order, "determination": c.Determination} {
 		if d.missing() {
-			missing = append(missing, fmt.Sprint(name))
+			missing = append(missing, name)
 		}
 	}
 	slices.Sort(missing)

@@ -6,6 +6,7 @@ import (
 
 	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
+	"yidang/domain/record/recordtest"
 )
 
 // Ensure that a case opens on a determination of public security only, named by number, organ and day (D-01; 禁毒法 31–33).
@@ -83,14 +84,33 @@ func TestTranscribedOrder(t *testing.T) {
 	}
 	wantDue(t, s, "papers", "2026-02-15")
 	wantDue(t, s, "report-in", "") // nobody knows the day of service
-	s.When(office, "2026-01-10", "drugs.supply_document", drugs.SupplyDocument{Order: drugs.Document{Transcribed: true}}).ThenInvalid("order.number")
-	s.When(office, "2026-01-10", "drugs.supply_document", drugs.SupplyDocument{Order: order("2025-11-10"), Determination: determination(), Attachment: attach("a1")}).
-		ThenRecorded("drugs.document_supplied")
+	supply := func(in drugs.SupplyDocument) *recordtest.Story {
+		return s.When(office, "2026-01-10", "drugs.supply_document", in)
+	}
+	supply(drugs.SupplyDocument{}).ThenInvalid("order")
+	supply(drugs.SupplyDocument{Order: drugs.Document{Transcribed: true, Number: "12号"}}).ThenInvalid("order.organ")
+	supply(drugs.SupplyDocument{Determination: drugs.Document{Number: "9号", Organ: "县公安局"}}).ThenInvalid("determination.issued")
+	supply(drugs.SupplyDocument{Determination: determination()}).Then(drugs.DocumentSupplied{Determination: determination()})
+	wantDue(t, s, "papers", "2026-02-15") // the order is missing still
+	supply(drugs.SupplyDocument{Order: order("2025-11-10"), Attachment: attach("a1")}).
+		Then(drugs.DocumentSupplied{Order: order("2025-11-10"), Attachment: attach("a1"), Complete: true})
 	wantDue(t, s, "papers", "")
 	if got := state(s).MissingPapers(); len(got) > 0 {
 		t.Errorf("missing papers: %v", got)
 	}
-	s.When(office, "2026-01-11", "drugs.supply_document", drugs.SupplyDocument{Order: order("2025-11-10")}).ThenRefused(drugs.ErrPapersThere)
+	supply(drugs.SupplyDocument{Order: order("2025-11-10")}).ThenRefused(drugs.ErrPapersThere)
+}
+
+// Ensure that an imported case owes an agreement with its table of tests, which an older register does not hold (戒毒条例 16).
+func TestTranscribedAgreement(t *testing.T) {
+	in := drugs.Open{Person: id("man"), Village: id("village"), Kind: drugs.Detox, Order: drugs.Document{Transcribed: true}, Determination: drugs.Document{Transcribed: true}}
+	s := story(t).WhenLate(record.LateImport, office, "2026-03-02", "drugs.open", in).ThenRecorded("drugs.opened")
+	s.WhenLate(record.LateImport, office, "2026-03-02", "drugs.sign_agreement", drugs.SignAgreement{Transcribed: true}).ThenRecorded("drugs.agreement_signed")
+	wantDue(t, s, "agreement", "2026-03-17")
+	wantDue(t, s, "scheduled-test", "")
+	s.When(cadre, "2026-03-10", "drugs.sign_agreement", drugs.SignAgreement{Schedule: schedule()}).ThenRecorded("drugs.agreement_signed")
+	wantDue(t, s, "agreement", "")
+	wantDue(t, s, "scheduled-test", "2026-04-09")
 }
 
 // Ensure that the case counts from the day of service when the entry is later, so that what lies between can be recorded.
