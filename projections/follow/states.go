@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 
+	"yidang/domain/casework"
 	"yidang/domain/journal"
 	"yidang/domain/record"
 )
@@ -70,16 +71,19 @@ type StatesOptions struct {
 }
 
 // States folds the files of a projection, each event once. It keeps the files used last; one that is not in memory comes
-// from its snapshot and the part of the stream after it, or from the whole stream. It serves one goroutine.
+// from its snapshot and the part of the stream after it, or from the whole stream. After Fold, a case's TakeChanges gives
+// the duties that this event changed, or all there ever were when the file was folded anew. It serves one goroutine.
 type States struct {
 	StatesOptions
-	files map[string]*list.Element
-	used  *list.List // of *held, the one used last in front
+	files   map[string]*list.Element
+	used    *list.List     // of *held, the one used last in front
+	touched map[*held]bool // since the last Trim
 }
 
 type held struct {
 	file    *record.File
 	unsaved int // events since the snapshot
+	note    any
 }
 
 // NewStates makes an empty States.
@@ -87,7 +91,7 @@ func NewStates(o StatesOptions) *States {
 	if o.Size <= 0 {
 		o.Size = 5000
 	}
-	return &States{StatesOptions: o, files: map[string]*list.Element{}, used: list.New()}
+	return &States{StatesOptions: o, files: map[string]*list.Element{}, used: list.New(), touched: map[*held]bool{}}
 }
 
 // Folded is a file after an event.
@@ -98,6 +102,8 @@ type Folded struct {
 	// from the file's earlier events must be replaced by what follows from History.
 	Anew    bool
 	History []record.Event // whole, up to the event; only when Anew
+	// Note is the projection's own, kept as long as the file is in memory; nil when it comes into memory.
+	Note *any
 }
 
 // Fold takes in the next event of a stream. An event that the file has already, because a batch is applied again, makes it
@@ -107,6 +113,7 @@ func (s *States) Fold(ctx context.Context, e record.Event) (Folded, error) {
 	if err != nil {
 		return Folded{}, err
 	}
+	s.touched[h] = true
 	err = h.file.Apply(e)
 	h.unsaved++
 	if errors.Is(err, record.ErrRefold) {
@@ -116,7 +123,7 @@ func (s *States) Fold(ctx context.Context, e record.Event) (Folded, error) {
 		s.Drop(e.Stream)
 		return Folded{}, err
 	}
-	return Folded{File: h.file}, nil
+	return Folded{File: h.file, Note: &h.note}, nil
 }
 
 // before gives the file as it is just before an event.
@@ -138,6 +145,9 @@ func (s *States) before(ctx context.Context, e record.Event) (*held, error) {
 		var err error
 		if h, err = s.load(ctx, k, e); err != nil {
 			return nil, fmt.Errorf("file %s before revision %d: %w", e.Stream, e.Revision, err)
+		}
+		if p, ok := h.file.State.(casework.Program); ok {
+			p.Core().Duties.TakeChanges() // they were taken when their events were new
 		}
 	}
 	s.files[e.Stream] = s.used.PushFront(h)
@@ -203,7 +213,7 @@ func (s *States) anew(ctx context.Context, e record.Event, h *held) (Folded, err
 		return Folded{}, err
 	}
 	h.unsaved = len(history)
-	return Folded{File: h.file, Anew: true, History: history}, nil
+	return Folded{File: h.file, Anew: true, History: history, Note: &h.note}, nil
 }
 
 // read gives the events of a stream in [from, until).
@@ -232,30 +242,38 @@ func (s *States) read(ctx context.Context, stream string, from, until uint64) ([
 // transaction that stores what follows from the files.
 func (s *States) Trim(keep int, save func(*record.File) error) error {
 	if save != nil {
-		n := 0
-		for el := s.used.Back(); el != nil; el = el.Prev() {
-			h, leaves := el.Value.(*held), s.used.Len()-n > s.Size
-			n++
-			if h.unsaved > keep || leaves && h.unsaved > 0 {
-				if err := save(h.file); err != nil {
+		for h := range s.touched {
+			if h.unsaved > keep {
+				if err := h.save(save); err != nil {
 					return err
 				}
-				h.unsaved = 0
 			}
 		}
 	}
+	clear(s.touched)
 	for s.used.Len() > s.Size {
-		el := s.used.Back()
-		s.used.Remove(el)
-		delete(s.files, el.Value.(*held).file.Stream)
+		h := s.used.Back().Value.(*held)
+		if save != nil && h.unsaved > 0 {
+			if err := h.save(save); err != nil {
+				return err
+			}
+		}
+		s.Drop(h.file.Stream)
 	}
 	return nil
+}
+
+func (h *held) save(save func(*record.File) error) error {
+	err := save(h.file)
+	h.unsaved = 0
+	return err
 }
 
 // Drop forgets a file: the next event reads it again.
 func (s *States) Drop(stream string) {
 	if el, ok := s.files[stream]; ok {
 		s.used.Remove(el)
+		delete(s.touched, el.Value.(*held))
 		delete(s.files, stream)
 	}
 }
@@ -263,5 +281,6 @@ func (s *States) Drop(stream string) {
 // Reset forgets everything. A projection whose transaction failed calls it: its files are ahead of what is stored.
 func (s *States) Reset() {
 	clear(s.files)
+	clear(s.touched)
 	s.used.Init()
 }

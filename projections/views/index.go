@@ -1,0 +1,370 @@
+package views
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"yidang/domain/casework"
+	"yidang/domain/person"
+)
+
+// dueEntry is an entry of the worklist.
+type dueEntry struct {
+	scope scope
+	due   int64 // day
+	duty  int64 // the first half of the duty's id: its place among those of the same day
+	kase  int64
+	opens int64 // day
+	code  string
+}
+
+// listEntry is an entry of the list of cases.
+type listEntry struct {
+	scope  scope
+	closed int64 // 1 for closed cases, which come after the open ones
+	n      int64
+}
+
+func dutyNumber(d casework.Duty) int64 {
+	id := d.ID()
+	return int64(binary.BigEndian.Uint64(id[:8]))
+}
+
+// dueEntries are a function of the row, as everything here is.
+func (k *caseRow) dueEntries() (list []dueEntry) {
+	if k == nil {
+		return nil
+	}
+	for _, o := range k.owed {
+		e := dueEntry{due: dayNumber(o.Due), duty: o.number, kase: k.n, opens: dayNumber(o.Opens), code: o.Code}
+		for _, s := range k.scopes(o.holder) {
+			e.scope = s
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// scopes tells where something of a case shows that one of its officers holds; holder 0 is nobody.
+func (k *caseRow) scopes(holder int64) []scope {
+	if k.sealed {
+		return []scope{scopeOf(sealedAway, 0)}
+	}
+	list := []scope{scopeOf(inVillage, k.village)}
+	if holder != 0 {
+		list = append(list, scopeOf(heldBy, holder))
+	}
+	for _, h := range k.handlers {
+		if h != holder {
+			list = append(list, scopeOf(handledBy, h))
+		}
+	}
+	return list
+}
+
+func (k *caseRow) listEntries() (list []listEntry) {
+	if k == nil {
+		return nil
+	}
+	e := listEntry{n: k.n}
+	if !k.open {
+		e.closed = 1
+	}
+	for _, s := range k.scopes(0) {
+		e.scope = s
+		list = append(list, e)
+	}
+	return list
+}
+
+// termScopes are the villages where a person is found.
+func (p *personRow) termScopes() []int64 {
+	if p == nil {
+		return nil
+	}
+	return append([]int64{p.village}, p.also...)
+}
+
+// changeTerms changes a person's entries.
+func (w *writer) changeTerms(old, row *personRow) error {
+	type entry struct {
+		scope int64
+		term  string
+	}
+	entries := func(p *personRow) (list []entry) {
+		if p == nil {
+			return nil
+		}
+		terms := p.terms()
+		for _, s := range p.termScopes() {
+			for _, t := range terms {
+				list = append(list, entry{s, t})
+			}
+		}
+		return list
+	}
+	if old != nil && old.name == row.name && old.phone == row.phone && old.citizen == row.citizen && old.erased == row.erased &&
+		slices.Equal(old.termScopes(), row.termScopes()) {
+		return nil
+	}
+	return change(entries(old), entries(row), func(e entry) error {
+		return exec(w.c, `DELETE FROM terms WHERE scope = ? AND term = ? AND n = ?`, e.scope, e.term, row.n)
+	}, func(e entry) error {
+		return exec(w.c, `INSERT INTO terms (scope, term, n) VALUES (?, ?, ?)`, e.scope, e.term, row.n)
+	})
+}
+
+// changeEntries changes a case's entries.
+func (w *writer) changeEntries(old, row *caseRow) error {
+	err := change(old.listEntries(), row.listEntries(), func(e listEntry) error {
+		return exec(w.c, `DELETE FROM listed WHERE scope = ? AND closed = ? AND n = ?`, int64(e.scope), e.closed, e.n)
+	}, w.addListed)
+	if err != nil {
+		return err
+	}
+	w.tally.count(old, -1)
+	w.tally.count(row, 1)
+	return change(old.dueEntries(), row.dueEntries(), func(e dueEntry) error {
+		return exec(w.c, `DELETE FROM due WHERE scope = ? AND due = ? AND duty = ? AND kase = ?`, int64(e.scope), e.due, e.duty, e.kase)
+	}, w.addDue)
+}
+
+func (w *writer) addListed(e listEntry) error {
+	return exec(w.c, `INSERT INTO listed (scope, closed, n) VALUES (?, ?, ?)`, int64(e.scope), e.closed, e.n)
+}
+
+func (w *writer) addDue(e dueEntry) error {
+	return exec(w.c, `INSERT INTO due (scope, due, duty, kase, opens, code) VALUES (?, ?, ?, ?, ?, ?)`, int64(e.scope), e.due, e.duty, e.kase, e.opens, e.code)
+}
+
+// change removes the old entries that are not among the new, and adds the new that are not among the old.
+func change[E comparable](old, now []E, remove, add func(E) error) error {
+	for _, e := range old {
+		if !slices.Contains(now, e) {
+			if err := remove(e); err != nil {
+				return err
+			}
+		}
+	}
+	for _, e := range now {
+		if !slices.Contains(old, e) {
+			if err := add(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// An ended duty shows where its case was when it ended, and to who owed it.
+func (e endedRow) scopes(isSealed bool) []scope {
+	if isSealed {
+		return []scope{scopeOf(sealedAway, 0)}
+	}
+	list := []scope{scopeOf(inVillage, e.village)}
+	if e.holder != 0 {
+		list = append(list, scopeOf(heldBy, e.holder))
+	}
+	return list
+}
+
+var statusNumbers = map[casework.Status]int{casework.Done: 1, casework.Excused: 2, casework.Cancelled: 3}
+
+func (w *writer) addPast(e endedRow, isSealed bool) error {
+	for _, s := range e.scopes(isSealed) {
+		err := exec(w.c, `INSERT INTO past (scope, position, seq, status) VALUES (?, ?, ?, ?)`, int64(s), int64(e.position), e.seq, statusNumbers[e.duty.Status])
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changePast moves the ended duties of a case that was sealed, or is so no more, to where they show now.
+func (w *writer) changePast(row *caseRow) error {
+	var ended []endedRow
+	err := query(w.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ?`, []any{row.n}, func(st *sqlite3.Stmt) error {
+		e, err := scanEnded(st)
+		ended = append(ended, e)
+		return err
+	})
+	for _, e := range ended {
+		for _, s := range append(e.scopes(false), e.scopes(true)...) {
+			if err == nil {
+				err = exec(w.c, `DELETE FROM past WHERE scope = ? AND position = ? AND seq = ?`, int64(s), int64(e.position), e.seq)
+			}
+		}
+		if err == nil {
+			err = w.addPast(e, row.sealed)
+		}
+	}
+	return err
+}
+
+// dropEnded removes the ended duties of an event, whatever they were.
+func (w *writer) dropEnded(position uint64) error {
+	if w.s.indexing {
+		if err := w.dropPast(position); err != nil {
+			return err
+		}
+	}
+	return exec(w.c, `DELETE FROM ended WHERE position = ?`, int64(position))
+}
+
+func (w *writer) dropPast(position uint64) error {
+	var scopes []scope
+	err := query(w.c, `SELECT village, holder FROM ended WHERE position = ?`, []any{int64(position)}, func(st *sqlite3.Stmt) error {
+		scopes = append(scopes, endedRow{village: st.ColumnInt64(0), holder: st.ColumnInt64(1)}.scopes(false)...)
+		return nil
+	})
+	if err != nil || len(scopes) == 0 {
+		return err
+	}
+	for _, s := range append(scopes, scopeOf(sealedAway, 0)) {
+		if err := exec(w.c, `DELETE FROM past WHERE scope = ? AND position = ?`, int64(s), int64(position)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexBlock is how many entries are sorted at a time while the index is made: inserts in order are what makes it quick.
+const indexBlock = 200_000
+
+// index makes every entry from the rows, once, in the transaction in which the file has caught up.
+func (w *writer) index() error {
+	type term struct {
+		scope int64
+		term  string
+		n     int64
+	}
+	var terms []term
+	flush := func() error {
+		slices.SortFunc(terms, func(a, b term) int {
+			return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.term, b.term), cmp.Compare(a.n, b.n))
+		})
+		for _, t := range terms {
+			if err := exec(w.c, `INSERT INTO terms (scope, term, n) VALUES (?, ?, ?)`, t.scope, t.term, t.n); err != nil {
+				return err
+			}
+		}
+		terms = terms[:0]
+		return nil
+	}
+	if err := w.c.Exec(`CREATE INDEX people_name ON people (name, birth, phone); CREATE INDEX cases_person ON cases (person);
+		CREATE INDEX ended_case ON ended (kase)`); err != nil {
+		return err
+	}
+	if err := w.indexAlso(); err != nil {
+		return err
+	}
+	err := query(w.c, `SELECT `+peopleColumns+` FROM people`, nil, func(st *sqlite3.Stmt) error {
+		p := scanPerson(st)
+		list := p.terms()
+		for _, s := range p.termScopes() {
+			for _, t := range list {
+				terms = append(terms, term{s, t, p.n})
+			}
+		}
+		if len(terms) < indexBlock {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil {
+		err = flush()
+	}
+	if err == nil {
+		err = w.indexCases()
+	}
+	if err != nil {
+		return err
+	}
+	w.s.indexing = true
+	return exec(w.c, `INSERT INTO meta (key, value) VALUES ('indexed', 1)`)
+}
+
+// indexAlso finds the people who have cases in other villages than their own.
+func (w *writer) indexAlso() error {
+	var moved []int64
+	err := query(w.c, `SELECT DISTINCT p.n FROM cases k JOIN people p ON p.n = k.person WHERE k.village NOT IN (0, p.village) AND k.sealed = 0`, nil,
+		func(st *sqlite3.Stmt) error {
+			moved = append(moved, st.ColumnInt64(0))
+			return nil
+		})
+	for _, n := range moved {
+		if err != nil {
+			return err
+		}
+		var p *personRow
+		if p, err = (&reader{c: w.c, s: w.s}).person(n); err == nil {
+			if p.also, err = w.alsoOf(p); err == nil {
+				err = p.save(w.c)
+			}
+			w.s.states.Drop(person.Stream(p.id))
+		}
+	}
+	return err
+}
+
+func (w *writer) indexCases() error {
+	var entries []dueEntry
+	flush := func() error {
+		slices.SortFunc(entries, func(a, b dueEntry) int {
+			return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.due, b.due), cmp.Compare(a.duty, b.duty), cmp.Compare(a.kase, b.kase))
+		})
+		for _, e := range entries {
+			if err := w.addDue(e); err != nil {
+				return err
+			}
+		}
+		entries = entries[:0]
+		return nil
+	}
+	isSealed := map[int64]bool{}
+	err := query(w.c, `SELECT `+caseColumns+` FROM cases`, nil, func(st *sqlite3.Stmt) error {
+		k, err := scanCase(st)
+		if err != nil {
+			return err
+		}
+		if k.sealed {
+			isSealed[k.n] = true
+		}
+		w.tally.count(k, 1)
+		for _, e := range k.listEntries() {
+			if err := w.addListed(e); err != nil {
+				return err
+			}
+		}
+		if entries = append(entries, k.dueEntries()...); len(entries) < indexBlock {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil {
+		err = flush()
+	}
+	if err != nil {
+		return err
+	}
+	return query(w.c, `SELECT `+endedColumns+` FROM ended`, nil, func(st *sqlite3.Stmt) error {
+		e, err := scanEnded(st)
+		if err != nil {
+			return err
+		}
+		return w.addPast(e, isSealed[e.kase])
+	})
+}
+
+const endedColumns = `position, seq, kase, village, holder, duty`
+
+func scanEnded(st *sqlite3.Stmt) (e endedRow, err error) {
+	e = endedRow{
+		position: uint64(st.ColumnInt64(0)), seq: st.ColumnInt(1), kase: st.ColumnInt64(2), village: st.ColumnInt64(3), holder: st.ColumnInt64(4),
+	}
+	e.duty, _, err = unpackDuty(st.ColumnRawBlob(5))
+	return e, err
+}

@@ -1,0 +1,251 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"yidang/domain/record"
+	"yidang/domain/vault/sealed"
+	"yidang/projections/follow"
+)
+
+// schemaVersion changes with the schema and with anything that makes rows of the same events differ. A file of another
+// version is built again.
+const schemaVersion = 1
+
+// n is a small number that stands for an id within one file; 0 stands for no id. People and cases have theirs in their
+// row, villages and officers in places. Times are unix milliseconds, days are days since 1970 in record.Zone, both 0 for
+// none. Scopes are documented at type scope.
+const schema = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE places (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, village INTEGER NOT NULL) STRICT;
+CREATE TABLE people (
+	n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, name TEXT NOT NULL, citizen TEXT NOT NULL, sex INTEGER NOT NULL,
+	birth INTEGER NOT NULL, phone TEXT NOT NULL, village INTEGER NOT NULL,
+	also BLOB NOT NULL, -- other villages, where the person has cases
+	died INTEGER NOT NULL, erased INTEGER NOT NULL, revision INTEGER NOT NULL
+) STRICT;
+CREATE TABLE cases (
+	n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, program TEXT NOT NULL, person INTEGER NOT NULL, village INTEGER NOT NULL,
+	tier TEXT NOT NULL, open INTEGER NOT NULL, sealed INTEGER NOT NULL, erased INTEGER NOT NULL,
+	lead INTEGER NOT NULL, handlers BLOB NOT NULL, opened INTEGER NOT NULL, closed INTEGER NOT NULL,
+	last_met INTEGER NOT NULL, revision INTEGER NOT NULL,
+	owed BLOB NOT NULL -- open duties
+) STRICT;
+CREATE TABLE ended ( -- duties that were fulfilled, excused or cancelled, by the event that did it
+	position INTEGER NOT NULL, seq INTEGER NOT NULL, kase INTEGER NOT NULL, village INTEGER NOT NULL, holder INTEGER NOT NULL,
+	duty BLOB NOT NULL, PRIMARY KEY (position, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE officers (id BLOB PRIMARY KEY, name TEXT NOT NULL, erased INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE units (id BLOB PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE snapshots (
+	stream TEXT PRIMARY KEY, revision INTEGER NOT NULL, position INTEGER NOT NULL, erased INTEGER NOT NULL, state BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+-- What follows is made from the rows above when the file has caught up.
+CREATE TABLE terms (scope INTEGER NOT NULL, term TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (scope, term, n)) STRICT, WITHOUT ROWID;
+CREATE TABLE listed (scope INTEGER NOT NULL, closed INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (scope, closed, n)) STRICT, WITHOUT ROWID;
+CREATE TABLE due (
+	scope INTEGER NOT NULL, due INTEGER NOT NULL, duty INTEGER NOT NULL, kase INTEGER NOT NULL, opens INTEGER NOT NULL, code TEXT NOT NULL,
+	PRIMARY KEY (scope, due, duty, kase)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE past (
+	scope INTEGER NOT NULL, position INTEGER NOT NULL, seq INTEGER NOT NULL, status INTEGER NOT NULL,
+	PRIMARY KEY (scope, position, seq)
+) STRICT, WITHOUT ROWID;
+`
+
+// errUnusable says that a file cannot serve and may go: it is derived.
+var errUnusable = errors.New("the file cannot be used")
+
+// store is one file of views.
+type store struct {
+	o       Options
+	path    string
+	db      *sealed.DB
+	states  *follow.States
+	places  *places
+	tallies *tallies
+	indexed atomic.Bool // the entries are made; set once
+
+	// Of the writer only.
+	conn                 *sealed.Conn // during a transaction
+	lastPerson, lastCase int64        // highest n given out
+	position             uint64
+	started              bool
+	indexing             bool // indexed as the open transaction sees it
+}
+
+func openStore(ctx context.Context, o Options, path string) (*store, error) {
+	db, err := sealed.Open(path, o.Key, sealed.Options{Readers: max(o.Readers, 0)})
+	if err != nil {
+		if record.KindOf(err) == record.Invalid || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
+			return nil, fmt.Errorf("%w: %w", errUnusable, err)
+		}
+		return nil, err
+	}
+	s := &store{o: o, path: path, db: db, places: newPlaces(), tallies: newTallies()}
+	s.states = follow.NewStates(follow.StatesOptions{Categories: o.Catalog, History: o.History, Load: s.loadSnapshot, Size: o.CacheStates})
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+// start makes the tables of a new file, and reads what an old one says of itself.
+func (s *store) start(ctx context.Context) error {
+	return s.db.Write(ctx, func(c *sealed.Conn) error {
+		version, err := single(c, `PRAGMA user_version`)
+		if err != nil {
+			return corrupt(err)
+		}
+		if version == 0 {
+			if err := c.Exec(schema + fmt.Sprintf(`PRAGMA user_version = %d`, schemaVersion)); err != nil {
+				return corrupt(err)
+			}
+		} else if version != schemaVersion {
+			return fmt.Errorf("%w: schema %d, this program has %d", errUnusable, version, schemaVersion)
+		}
+		return corrupt(s.reload(c))
+	})
+}
+
+// reload reads what the writer keeps in memory, at the start and after a transaction that failed.
+func (s *store) reload(c *sealed.Conn) error {
+	s.position, s.started, s.indexing = 0, false, false
+	err := query(c, `SELECT key, value FROM meta`, nil, func(st *sqlite3.Stmt) error {
+		switch st.ColumnText(0) {
+		case "position":
+			s.position, s.started = uint64(st.ColumnInt64(1)), true
+		case "indexed":
+			s.indexing = st.ColumnInt64(1) != 0
+		}
+		return nil
+	})
+	if err == nil {
+		s.lastPerson, err = single(c, `SELECT coalesce(max(n), 0) FROM people`)
+	}
+	if err == nil {
+		s.lastCase, err = single(c, `SELECT coalesce(max(n), 0) FROM cases`)
+	}
+	if err == nil {
+		err = s.places.load(c)
+	}
+	if err == nil && s.indexing && !s.indexed.Load() {
+		if err = s.tallies.load(c, s.position); err == nil {
+			s.indexed.Store(true)
+		}
+	}
+	return err
+}
+
+func corrupt(err error) error {
+	if errors.Is(err, sqlite3.CORRUPT) || errors.Is(err, sqlite3.NOTADB) {
+		return fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	return err
+}
+
+func (s *store) close() error { return s.db.Close() }
+
+// Name, Checkpoint and Apply make a store a follow.Projection: a rebuild feeds one that nobody reads yet.
+func (s *store) Name() string { return "views-rebuild" }
+
+func (s *store) Checkpoint(ctx context.Context) (position uint64, started bool, err error) {
+	err = s.db.Read(ctx, func(c *sealed.Conn) error {
+		return query(c, `SELECT value FROM meta WHERE key = 'position'`, nil, func(st *sqlite3.Stmt) error {
+			position, started = uint64(st.ColumnInt64(0)), true
+			return nil
+		})
+	})
+	return position, started, storeError(err)
+}
+
+func (s *store) loadSnapshot(_ context.Context, stream string) (snap follow.Snapshot, ok bool, err error) {
+	err = query(s.conn, `SELECT revision, position, erased, state FROM snapshots WHERE stream = ?`, []any{stream}, func(st *sqlite3.Stmt) error {
+		snap = follow.Snapshot{
+			Revision: uint64(st.ColumnInt64(0)), Position: uint64(st.ColumnInt64(1)), Erased: st.ColumnBool(2), State: st.ColumnBlob(3, nil),
+		}
+		ok = true
+		return nil
+	})
+	return snap, ok, err
+}
+
+// exec runs a statement.
+func exec(c *sealed.Conn, sql string, args ...any) error {
+	st, err := bound(c, sql, args)
+	if err != nil {
+		return err
+	}
+	if err := st.Exec(); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}
+
+// errEnough ends a query early.
+var errEnough = errors.New("enough")
+
+// query runs a statement and calls row for each row, until it answers errEnough.
+func query(c *sealed.Conn, sql string, args []any, row func(*sqlite3.Stmt) error) error {
+	st, err := bound(c, sql, args)
+	if err != nil {
+		return err
+	}
+	for st.Step() {
+		if err := row(st); err == errEnough {
+			return st.Reset()
+		} else if err != nil {
+			return errors.Join(err, st.Reset())
+		}
+	}
+	if err := errors.Join(st.Err(), st.Reset()); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}
+
+func single(c *sealed.Conn, sql string, args ...any) (n int64, err error) {
+	err = query(c, sql, args, func(st *sqlite3.Stmt) error { n = st.ColumnInt64(0); return nil })
+	return n, err
+}
+
+func bound(c *sealed.Conn, sql string, args []any) (*sqlite3.Stmt, error) {
+	st, err := c.Stmt(sql)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", sql, err)
+	}
+	for i, a := range args {
+		switch a := a.(type) {
+		case int64:
+			err = st.BindInt64(i+1, a)
+		case int:
+			err = st.BindInt(i+1, a)
+		case bool:
+			err = st.BindBool(i+1, a)
+		case string:
+			err = st.BindText(i+1, a)
+		case []byte:
+			if a == nil {
+				a = []byte{}
+			}
+			err = st.BindBlob(i+1, a)
+		default:
+			err = fmt.Errorf("cannot bind %T", a)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: argument %d: %w", sql, i+1, err)
+		}
+	}
+	return st, nil
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

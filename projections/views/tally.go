@@ -1,0 +1,127 @@
+package views
+
+import (
+	"sync"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"yidang/domain/vault/sealed"
+)
+
+// tallies counts open duties per scope, code and days, in memory, so that how many are overdue today is a sum over days and
+// not a walk over duties. They are counted from the rows at the start and changed after each commit.
+type tallies struct {
+	mu       sync.RWMutex
+	position uint64 // of the commit that changed them last
+	scopes   map[scope]map[tallyKey]int
+}
+
+type tallyKey struct {
+	code       string
+	due, opens int64 // days
+}
+
+// tallyChange is what a transaction changes; it is applied once it has committed.
+type tallyChange map[tallyPlace]int
+
+type tallyPlace struct {
+	scope scope
+	key   tallyKey
+}
+
+func newTallies() *tallies { return &tallies{scopes: map[scope]map[tallyKey]int{}} }
+
+// count adds a case's open duties, times sign.
+func (t *tallyChange) count(k *caseRow, sign int) {
+	if k == nil {
+		return
+	}
+	if *t == nil {
+		*t = tallyChange{}
+	}
+	for _, o := range k.owed {
+		key := tallyKey{o.Code, dayNumber(o.Due), dayNumber(o.Opens)}
+		for _, s := range k.scopes(o.holder) {
+			(*t)[tallyPlace{s, key}] += sign
+		}
+		if k.sealed {
+			continue
+		}
+		if o.holder != 0 {
+			(*t)[tallyPlace{pairOf(heldIn, k.village, o.holder), key}] += sign
+		}
+		for _, h := range k.handlers {
+			if h != o.holder {
+				(*t)[tallyPlace{pairOf(handledIn, k.village, h), key}] += sign
+			}
+		}
+	}
+}
+
+func (t *tallies) apply(change tallyChange, position uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.position = position
+	for at, n := range change {
+		if n == 0 {
+			continue
+		}
+		m := t.scopes[at.scope]
+		if m == nil {
+			m = map[tallyKey]int{}
+			t.scopes[at.scope] = m
+		}
+		if m[at.key] += n; m[at.key] == 0 {
+			delete(m, at.key)
+		}
+	}
+}
+
+func (t *tallies) load(c *sealed.Conn, position uint64) error {
+	var change tallyChange
+	err := query(c, `SELECT `+caseColumns+` FROM cases WHERE open = 1`, nil, func(st *sqlite3.Stmt) error {
+		k, err := scanCase(st)
+		if err == nil {
+			change.count(k, 1)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.scopes = map[scope]map[tallyKey]int{}
+	t.mu.Unlock()
+	t.apply(change, position)
+	return nil
+}
+
+// sum counts by standing what is open today in the scopes plus, less what is in minus, of one code or, when it is empty,
+// of all; at is the position of the commit it counts up to.
+func (t *tallies) sum(plus, minus []scope, code string, today int64) (counts map[string]int, at uint64) {
+	n := map[string]int{"upcoming": 0, "due": 0, "overdue": 0}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	add := func(scopes []scope, sign int) {
+		var upcoming, due, overdue int
+		for _, s := range scopes {
+			for key, n := range t.scopes[s] {
+				switch {
+				case code != "" && key.code != code:
+				case today < key.opens:
+					upcoming += n
+				case today > key.due:
+					overdue += n
+				default:
+					due += n
+				}
+			}
+		}
+		n["upcoming"] += sign * upcoming
+		n["due"] += sign * due
+		n["overdue"] += sign * overdue
+	}
+	add(plus, 1)
+	add(minus, -1)
+	return n, t.position
+}

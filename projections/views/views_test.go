@@ -1,0 +1,64 @@
+package views
+
+import (
+	"slices"
+	"testing"
+
+	"yidang/domain/casework"
+	"yidang/domain/programs/drugs"
+	"yidang/domain/record"
+)
+
+// Ensure that what is recorded shows in every list, live.
+func TestLive(t *testing.T) {
+	w := newWorld(t, 2, 2)
+	v := w.views()
+	f, _ := w.follow(v)
+	p := w.person("王小明", 0)
+	k := w.kase(p, 0, 1, drugs.Strict)
+	w.await(f)
+
+	people, next, _, err := v.Search(t.Context(), SearchQuery{Text: "xiaom", Reach: everywhere})
+	if err != nil || next != "" || !slices.Equal(names(people), []string{"王小明"}) {
+		t.Fatalf("found %v, %q, %v", names(people), next, err)
+	}
+	if len(people[0].Cases) != 1 || people[0].Cases[0].ID != k || people[0].Cases[0].Tier != "strict" || people[0].Cases[0].Lead != w.officers[1] {
+		t.Fatalf("got %+v", people[0].Cases)
+	}
+	rows, _, counts, position, err := v.Worklist(t.Context(), WorklistQuery{Reach: everywhere, Officer: w.officers[1], Today: w.now.AddDate(0, 0, 8)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := w.journal.Head(t.Context())
+	if position != head {
+		t.Errorf("position %d, head %d", position, head)
+	}
+	var codes []string
+	for _, r := range rows {
+		codes = append(codes, r.Code+" "+r.Standing)
+		if r.Case != k || r.PersonName != "王小明" || r.Holder != w.officers[1] {
+			t.Errorf("row %+v", r)
+		}
+	}
+	t.Log(codes, counts)
+	if !slices.Contains(codes, "visit overdue") || counts["overdue"] == 0 || counts["overdue"]+counts["due"]+counts["upcoming"] != len(rows) {
+		t.Fatal("the visit is not overdue")
+	}
+
+	visit := w.inCase(k, p, casework.VisitRecorded{Outcome: casework.Met})
+	w.await(f)
+	done, _, counts, _, err := v.Worklist(t.Context(), WorklistQuery{Reach: everywhere, Standing: []string{"done"}, Code: "visit", Today: w.now})
+	if err != nil || len(done) != 1 || done[0].Ended != visit.ID || counts["done"] == 0 {
+		t.Fatalf("done: %+v %v %v", done, counts, err)
+	}
+	w.inCase(k, p, record.Voided{Event: visit.ID, Reason: "录错了人"})
+	w.await(f)
+	done, _, _, _, err = v.Worklist(t.Context(), WorklistQuery{Reach: everywhere, Standing: []string{"done"}, Code: "visit", Today: w.now})
+	if err != nil || len(done) != 0 {
+		t.Fatalf("after the void: %+v %v", done, err)
+	}
+	again, _, _, _, err := v.Worklist(t.Context(), WorklistQuery{Reach: everywhere, Code: "visit", Today: w.now.AddDate(0, 0, 8)})
+	if err != nil || len(again) != 1 || again[0].Standing != "overdue" {
+		t.Fatalf("after the void: %+v %v", again, err)
+	}
+}

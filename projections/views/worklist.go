@@ -1,0 +1,421 @@
+package views
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ncruces/go-sqlite3"
+
+	"yidang/domain/casework"
+	"yidang/domain/record"
+)
+
+// WorklistQuery asks for duties. Officer, Village, Case and Code narrow it; Standing chooses among upcoming, due, overdue,
+// done, excused and cancelled, and means the first three when empty.
+type WorklistQuery struct {
+	Reach    record.Reach
+	Officer  uuid.UUID // who owes the duty, or owed it when it ended
+	Village  uuid.UUID
+	Case     uuid.UUID
+	Standing []string
+	Code     string
+	Today    time.Time
+	Limit    int // 50 by default, 500 at most
+	Cursor   string
+}
+
+// DutyRow is one line of a worklist.
+type DutyRow struct {
+	casework.Duty
+	ID         uuid.UUID
+	Case       uuid.UUID
+	Person     uuid.UUID
+	PersonName string
+	Program    string
+	Tier       string
+	Village    uuid.UUID
+	Holder     uuid.UUID // who owes it now; of an ended duty: who owed it then
+	Standing   string    // on the day asked about
+}
+
+// CountLimit is where counting ended duties stops: so many stands for so many or more.
+const CountLimit = 1000
+
+var (
+	openStandings  = []string{"overdue", "due", "upcoming"}
+	endedStandings = []string{string(casework.Done), string(casework.Excused), string(casework.Cancelled)}
+)
+
+// Worklist lists duties: the open ones with the most overdue first, then the ended ones with the latest first. counts says
+// how many there are by standing, whatever page is asked for: exactly for open duties, up to CountLimit for those ended
+// standings that were asked for. next is empty on the last page; a page may be short before that.
+func (v *Views) Worklist(ctx context.Context, q WorklistQuery) (rows []DutyRow, next string, counts map[string]int, position uint64, err error) {
+	if len(q.Standing) == 0 {
+		q.Standing = openStandings
+	}
+	for _, s := range q.Standing {
+		if !slices.Contains(openStandings, s) && !slices.Contains(endedStandings, s) {
+			return nil, "", nil, 0, &record.Problem{Kind: record.Invalid, Field: "standing", Message: "unknown standing",
+				Remedy: "use some of: upcoming, due, overdue, done, excused, cancelled"}
+		}
+	}
+	var l *worklist
+	position, err = v.consistent(ctx, func(r *reader) (uint64, error) {
+		l = &worklist{r: r, q: q, limit: pageSize(q.Limit), today: dayNumber(record.DayOf(q.Today)), reach: r.s.reachOf(q.Reach)}
+		return l.run()
+	})
+	if err != nil {
+		return nil, "", nil, 0, err
+	}
+	return l.rows, l.next, l.counts, position, nil
+}
+
+// consistent reads on a snapshot and, beside it, what is kept in memory, which f says is of which position. When a commit
+// came between the two it reads again, a few times; then a count may be one batch off its rows.
+func (v *Views) consistent(ctx context.Context, f func(*reader) (uint64, error)) (position uint64, err error) {
+	for try := 0; ; try++ {
+		again := false
+		position, err = v.read(ctx, func(r *reader) error {
+			at, err := f(r)
+			again = at != r.at
+			return err
+		})
+		if err != nil || !again || try == 3 {
+			return position, err
+		}
+	}
+}
+
+// worklist is one query being answered.
+type worklist struct {
+	r      *reader
+	q      WorklistQuery
+	limit  int
+	today  int64
+	reach  reach
+	scopes []scope             // walked for the page
+	check  func(*caseRow) bool // what the scopes alone do not ensure; nil: nothing
+	plus   []scope             // summed up for counts
+	minus  []scope
+
+	rows   []DutyRow
+	next   string
+	counts map[string]int
+}
+
+func (l *worklist) run() (uint64, error) {
+	l.r.cases, l.r.people = map[int64]*caseRow{}, map[int64]*personRow{}
+	if l.q.Case != uuid.Nil {
+		return l.r.at, l.ofCase()
+	}
+	l.choose()
+	var at uint64
+	l.counts, at = l.r.s.tallies.sum(l.plus, l.minus, l.q.Code, l.today)
+	if err := l.countEnded(); err != nil || at != l.r.at && l.r.at > at {
+		return at, err
+	}
+	c, err := parseWorklistCursor(l.q.Cursor)
+	if err != nil {
+		return at, err
+	}
+	if !c.ended && slices.ContainsFunc(openStandings, l.asked) {
+		if err := l.open(c); err != nil || l.next != "" {
+			return at, err
+		}
+	}
+	if slices.ContainsFunc(endedStandings, l.asked) {
+		return at, l.past(c)
+	}
+	return at, nil
+}
+
+func (l *worklist) asked(standing string) bool { return slices.Contains(l.q.Standing, standing) }
+
+// choose finds the stretches of the index that answer the query.
+func (l *worklist) choose() {
+	known, me := l.r.s.places.read(), l.reach.officer
+	village, hasVillage := known.n[l.q.Village]
+	officer, hasOfficer := known.n[l.q.Officer]
+	hasVillage, hasOfficer = hasVillage && village != 0, hasOfficer && officer != 0
+	mine := []scope{scopeOf(heldBy, me), scopeOf(handledBy, me)}
+	inReach := slices.Contains(l.reach.villages, village)
+	switch {
+	case l.q.Village != uuid.Nil && !hasVillage, l.q.Officer != uuid.Nil && !hasOfficer:
+		// an id that no row has
+	case hasOfficer:
+		l.scopes = []scope{scopeOf(heldBy, officer)}
+		l.check = func(k *caseRow) bool { return l.reach.sees(k) && (!hasVillage || k.village == village) }
+		switch {
+		case hasVillage:
+			l.plus = []scope{pairOf(heldIn, village, officer)}
+		case l.reach.all || officer == me:
+			l.plus, l.check = l.scopes, nil
+		default:
+			for _, v := range l.reach.villages {
+				l.plus = append(l.plus, pairOf(heldIn, v, officer))
+			}
+		}
+	case hasVillage && inReach:
+		l.scopes = []scope{scopeOf(inVillage, village)}
+		l.plus = l.scopes
+	case hasVillage && me != 0:
+		l.scopes = mine
+		l.check = func(k *caseRow) bool { return k.village == village }
+		l.plus = []scope{pairOf(heldIn, village, me), pairOf(handledIn, village, me)}
+	case hasVillage:
+	default:
+		for _, v := range l.reach.villages {
+			l.scopes = append(l.scopes, scopeOf(inVillage, v))
+			if me != 0 {
+				l.minus = append(l.minus, pairOf(heldIn, v, me), pairOf(handledIn, v, me))
+			}
+		}
+		if me != 0 {
+			l.scopes = append(l.scopes, mine...)
+		}
+		if l.reach.all {
+			l.scopes = append(l.scopes, scopeOf(sealedAway, 0))
+		}
+		l.plus = l.scopes
+	}
+}
+
+// budget is how many index entries a page may walk past that the query leaves out, before it is cut short.
+const budget = 2000
+
+// open fills the page with open duties. Of each scope it walks only what may still come on the page.
+func (l *worklist) open(c worklistCursor) error {
+	for walked := 0; len(l.rows) < l.limit; {
+		want := l.limit - len(l.rows) + 1
+		entries, err := l.merge(c, want)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if len(l.rows) == l.limit || walked > budget {
+				l.next = c.String()
+				return nil
+			}
+			c.due, c.duty = e.due, e.duty
+			walked++
+			if err := l.add(e); err != nil {
+				return err
+			}
+		}
+		if len(entries) < want {
+			return nil
+		}
+	}
+	l.next = c.String()
+	return nil
+}
+
+// merge gives the first entries after the cursor over all scopes.
+func (l *worklist) merge(c worklistCursor, want int) (page []dueEntry, err error) {
+	lowest, highest := c.due, int64(1<<40)
+	if !l.asked("overdue") && lowest < l.today {
+		lowest, c.duty = l.today, minInt
+	}
+	if !l.asked("due") && !l.asked("upcoming") {
+		highest = l.today - 1
+	}
+	for _, s := range l.scopes {
+		err := query(l.r.c, `SELECT due, duty, kase, opens, code FROM due WHERE scope = ? AND (due, duty) > (?, ?) ORDER BY due, duty, kase`,
+			[]any{int64(s), lowest, c.duty}, func(st *sqlite3.Stmt) error {
+				e := dueEntry{due: st.ColumnInt64(0), duty: st.ColumnInt64(1), kase: st.ColumnInt64(2), opens: st.ColumnInt64(3)}
+				if e.due > highest || len(page) == want && !e.before(page[want-1]) {
+					return errEnough
+				}
+				if !l.asked(e.standing(l.today)) || l.q.Code != "" && st.ColumnText(4) != l.q.Code {
+					return nil
+				}
+				i, found := slices.BinarySearchFunc(page, e, dueEntry.compare)
+				if found { // in the village and in the caseload
+					return nil
+				}
+				if page = slices.Insert(page, i, e); len(page) > want {
+					page = page[:want]
+				}
+				return nil
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// add puts an entry's duty on the page.
+func (l *worklist) add(e dueEntry) error {
+	k, err := l.r.kase(e.kase)
+	if err != nil {
+		return err
+	}
+	if k == nil {
+		return fmt.Errorf("the worklist names case %d, which is not there", e.kase)
+	}
+	if l.check != nil && !l.check(k) {
+		return nil
+	}
+	i := slices.IndexFunc(k.owed, func(o owed) bool { return o.number == e.duty })
+	if i < 0 {
+		return fmt.Errorf("the worklist names a duty of case %s that it does not have", k.id)
+	}
+	return l.line(k, k.owed[i].Duty, k.owed[i].holder)
+}
+
+func (l *worklist) line(k *caseRow, d casework.Duty, holder int64) error {
+	p, err := l.r.person(k.person)
+	if err != nil {
+		return err
+	}
+	row := DutyRow{Duty: d, ID: d.ID(), Case: k.id, Program: k.program, Tier: k.tier, Standing: d.Standing(l.q.Today),
+		Village: l.r.s.places.id(k.village), Holder: l.r.s.places.id(holder)}
+	if p != nil {
+		row.Person, row.PersonName = p.id, p.name
+	}
+	l.rows = append(l.rows, row)
+	return nil
+}
+
+// past fills the rest of the page with ended duties, the latest first.
+func (l *worklist) past(c worklistCursor) error {
+	if !c.ended {
+		c = worklistCursor{ended: true, position: 1 << 62}
+	}
+	for walked := 0; len(l.rows) < l.limit; {
+		want := l.limit - len(l.rows) + 1
+		entries, err := l.mergePast(c, want)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if len(l.rows) == l.limit || walked > budget {
+				l.next = c.String()
+				return nil
+			}
+			c.position, c.seq = e.position, e.seq
+			walked++
+			if err := l.addPast(e); err != nil {
+				return err
+			}
+		}
+		if len(entries) < want {
+			return nil
+		}
+	}
+	l.next = c.String()
+	return nil
+}
+
+func (l *worklist) mergePast(c worklistCursor, want int) (page []worklistCursor, err error) {
+	for _, s := range l.pastScopes() {
+		err := query(l.r.c, `SELECT position, seq, status FROM past WHERE scope = ? AND (position, seq) < (?, ?) ORDER BY position DESC, seq DESC`,
+			[]any{int64(s), c.position, c.seq}, func(st *sqlite3.Stmt) error {
+				e := worklistCursor{ended: true, position: st.ColumnInt64(0), seq: st.ColumnInt64(1)}
+				if len(page) == want && e.compare(page[want-1]) >= 0 {
+					return errEnough
+				}
+				if !l.asked(endedStandings[st.ColumnInt(2)-1]) {
+					return nil
+				}
+				i, found := slices.BinarySearchFunc(page, e, worklistCursor.compare)
+				if found {
+					return nil
+				}
+				if page = slices.Insert(page, i, e); len(page) > want {
+					page = page[:want]
+				}
+				return nil
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// pastScopes leaves out what ended duties have no entries for.
+func (l *worklist) pastScopes() []scope {
+	return slices.DeleteFunc(slices.Clone(l.scopes), func(s scope) bool { return s>>56 == handledBy })
+}
+
+func (l *worklist) addPast(e worklistCursor) error {
+	var row endedRow
+	err := query(l.r.c, `SELECT `+endedColumns+` FROM ended WHERE position = ? AND seq = ?`, []any{e.position, e.seq}, func(st *sqlite3.Stmt) (err error) {
+		row, err = scanEnded(st)
+		return err
+	})
+	if err != nil || l.q.Code != "" && row.duty.Code != l.q.Code {
+		return err
+	}
+	k, err := l.r.kase(row.kase)
+	if err != nil || k == nil {
+		return err
+	}
+	// The case may have moved out of sight since.
+	if !l.reach.sees(k) || l.check != nil && !l.check(k) {
+		return nil
+	}
+	return l.line(k, row.duty, row.holder)
+}
+
+func (l *worklist) countEnded() error {
+	for i, standing := range endedStandings {
+		if !l.asked(standing) {
+			continue
+		}
+		total := 0
+		for _, s := range l.pastScopes() {
+			n, err := single(l.r.c, `SELECT count(*) FROM (SELECT 1 FROM past WHERE scope = ? AND status = ? LIMIT ?)`, int64(s), i+1, CountLimit-total)
+			if err != nil {
+				return err
+			}
+			if total += int(n); total >= CountLimit {
+				break
+			}
+		}
+		l.counts[standing] = total
+	}
+	return nil
+}
+
+// ofCase lists the duties of one case, all of them on one page: they are few.
+func (l *worklist) ofCase() error {
+	l.counts = map[string]int{"upcoming": 0, "due": 0, "overdue": 0}
+	k, err := l.r.caseBy(l.q.Case)
+	if err != nil || k == nil || !l.reach.sees(k) {
+		return err
+	}
+	known := l.r.s.places.read()
+	keep := func(d casework.Duty, holder int64) error {
+		if l.q.Code != "" && d.Code != l.q.Code || l.q.Officer != uuid.Nil && known.n[l.q.Officer] != holder {
+			return nil
+		}
+		standing := d.Standing(l.q.Today)
+		l.counts[standing]++
+		if !l.asked(standing) {
+			return nil
+		}
+		return l.line(k, d, holder)
+	}
+	for _, o := range k.owed {
+		if err := keep(o.Duty, o.holder); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(l.rows, func(a, b DutyRow) int { return a.Due.Compare(b.Due) })
+	if slices.ContainsFunc(endedStandings, l.asked) {
+		return query(l.r.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ? ORDER BY position DESC, seq DESC`, []any{k.n}, func(st *sqlite3.Stmt) error {
+			e, err := scanEnded(st)
+			if err != nil {
+				return err
+			}
+			return keep(e.duty, e.holder)
+		})
+	}
+	return nil
+}
