@@ -120,7 +120,7 @@ func track(p Program, rules *policy.Rules, d *policy.Duty, e record.Event, f rec
 		case fulfils:
 			ds.end(i, Done, c.ResponsibleFor(d.Owner), e)
 			if d.Again && c.IsOpen() {
-				start(p, rules, d, key, e.Meta.OccurredAt, e)
+				start(p, rules, d, key, began(e), e)
 			}
 			return
 		case policy.Matches(d.Ends, e.Type, f):
@@ -132,8 +132,17 @@ func track(p Program, rules *policy.Rules, d *policy.Duty, e record.Event, f rec
 		}
 	}
 	if c.IsOpen() && ds.find(d.Code, key) < 0 && policy.Matches(d.Starts, e.Type, f) {
-		start(p, rules, d, key, e.Meta.OccurredAt, e)
+		start(p, rules, d, key, began(e), e)
 	}
+}
+
+// began is when a duty that an event begins is owed from. What was taken over from an older register binds from the day it
+// was taken over: nobody was late here before the file was.
+func began(e record.Event) time.Time {
+	if e.Meta.Late == record.LateImport {
+		return e.Meta.RecordedAt
+	}
+	return e.Meta.OccurredAt
 }
 
 func start(p Program, rules *policy.Rules, d *policy.Duty, key string, from time.Time, e record.Event) {

@@ -117,3 +117,25 @@ func TestExcuseDuty(t *testing.T) {
 		t.Error("a duty that does not recur is owed again")
 	}
 }
+
+// Ensure that an imported entry begins its duties on the day of the import, however old the fact, and that a late entry of
+// any other kind begins them with the fact.
+func TestImportedEntriesBeginDutiesWhenTheyAreKnown(t *testing.T) {
+	s := story(t)
+	e := s.Last("drugs.tier_changed")
+	e.Meta.RecordedAt = recordtest.Time(t, "2026-09-28")
+	for late, want := range map[record.Late]string{record.LateImport: "2026-10-05", record.LatePaper: "2026-03-09"} {
+		f := record.NewFile(&category, e.Stream)
+		e.Meta.Late = late
+		for _, x := range []record.Event{s.Events()[0], e} {
+			if err := f.Apply(x); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, d := range f.State.(*trial).Duties.Open {
+			if got := d.Due.Format(record.Day); d.Code == "visit" && got != want {
+				t.Errorf("late=%s: due %s, want %s", late, got, want)
+			}
+		}
+	}
+}
