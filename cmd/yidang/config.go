@@ -54,8 +54,7 @@ type VaultConfig struct {
 
 // AttachmentsConfig says where sealed blobs are kept.
 type AttachmentsConfig struct {
-	URL      string `toml:"url" doc:"file:///path or s3://bucket?region=…; empty: in data"`
-	MaxBytes int64  `toml:"max_bytes" doc:"largest attachment"`
+	URL string `toml:"url" doc:"file:///path or s3://bucket?region=…; empty: in data"`
 }
 
 // AnalyticsConfig says which ClickHouse answers reports.
@@ -67,12 +66,13 @@ type AnalyticsConfig struct {
 
 // LimitsConfig bounds what one caller can ask.
 type LimitsConfig struct {
-	RequestBytes   int64         `toml:"request_bytes" doc:"largest request body, attachments and imports aside"`
-	ImportBytes    int64         `toml:"import_bytes" doc:"largest roster file"`
-	RequestsPerMin int           `toml:"requests_per_minute" doc:"for one session; 0: no limit"`
-	SignInsPerMin  int           `toml:"sign_ins_per_minute" doc:"for one network address"`
-	Timeout        time.Duration `toml:"timeout" doc:"of one request"`
-	Files          int           `toml:"files" doc:"how many folded files to keep in memory"`
+	RequestBytes int64         `toml:"request_bytes" doc:"largest request body, uploads aside"`
+	UploadBytes  int64         `toml:"upload_bytes" doc:"largest attachment or roster"`
+	PerSession   int64         `toml:"per_session" doc:"requests per second of one session or token"`
+	PerAddress   int64         `toml:"per_address" doc:"requests per second from one network address"`
+	SignIns      int64         `toml:"sign_ins" doc:"attempts to sign in per minute from one network address"`
+	Timeout      time.Duration `toml:"timeout" doc:"of one request"`
+	Files        int64         `toml:"files" doc:"how many folded files to keep in memory"`
 }
 
 // LogConfig shapes the log, which goes to standard error.
@@ -84,11 +84,10 @@ type LogConfig struct {
 // defaultConfig is what holds without a file.
 func defaultConfig() Config {
 	return Config{
-		Data:        "data",
-		Listen:      "127.0.0.1:8080",
-		Attachments: AttachmentsConfig{MaxBytes: 64 << 20},
+		Data:   "data",
+		Listen: "127.0.0.1:8080",
 		Limits: LimitsConfig{
-			RequestBytes: 1 << 20, ImportBytes: 16 << 20, RequestsPerMin: 6000, SignInsPerMin: 30, Timeout: 30 * time.Second, Files: 8192,
+			RequestBytes: 256 << 10, UploadBytes: 64 << 20, PerSession: 50, PerAddress: 200, SignIns: 60, Timeout: time.Minute, Files: 8192,
 		},
 		Log: LogConfig{Level: "info"},
 	}
@@ -248,8 +247,9 @@ func (c *Config) Validate() error {
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
 		say("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
 	}
-	for key, n := range map[string]int64{"attachments.max_bytes": c.Attachments.MaxBytes, "limits.request_bytes": c.Limits.RequestBytes,
-		"limits.import_bytes": c.Limits.ImportBytes, "limits.timeout": int64(c.Limits.Timeout), "limits.files": int64(c.Limits.Files)} {
+	for key, n := range map[string]int64{"limits.request_bytes": c.Limits.RequestBytes, "limits.upload_bytes": c.Limits.UploadBytes,
+		"limits.per_session": c.Limits.PerSession, "limits.per_address": c.Limits.PerAddress, "limits.sign_ins": c.Limits.SignIns,
+		"limits.timeout": int64(c.Limits.Timeout), "limits.files": c.Limits.Files} {
 		if n <= 0 {
 			say(key, "must be greater than zero")
 		}

@@ -60,12 +60,12 @@ func openCore(p *program, now func() time.Time) (_ *core, err error) {
 		}
 		url = "file://" + dir
 	}
-	if c.blobs, err = attachments.Open(p.ctx, url, c.vault, attachments.Limits{MaxBytes: p.config.Attachments.MaxBytes}); err != nil {
+	if c.blobs, err = attachments.Open(p.ctx, url, c.vault, attachmentLimits(p.config)); err != nil {
 		return nil, err
 	}
 	c.closers = append(c.closers, c.blobs.Close)
 	c.exec, err = commands.New(commands.Options{
-		Catalog: c.catalog, Journal: c.journal, Vault: c.vault, Now: now, Cache: p.config.Limits.Files, Metrics: commands.NewMetrics(c.registry),
+		Catalog: c.catalog, Journal: c.journal, Vault: c.vault, Now: now, Cache: int(p.config.Limits.Files), Metrics: commands.NewMetrics(c.registry),
 	})
 	return c, err
 }
@@ -102,6 +102,12 @@ func (c *core) openVault(p *program) error {
 	}
 	c.closers = append(c.closers, c.vault.Close)
 	return nil
+}
+
+func attachmentLimits(c Config) attachments.Limits {
+	l := attachments.DefaultLimits()
+	l.MaxBytes = c.Limits.UploadBytes
+	return l
 }
 
 // close closes in reverse order of opening and gives the first error.

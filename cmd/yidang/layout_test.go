@@ -80,12 +80,12 @@ func checkLayer(t *testing.T, file, dir, target string) {
 		t.Errorf("%s imports %s, which is above it: imports run record ← units, policy ← person, staff ← casework ← programs ← catalog ← commands, projections ← api ← cmd", file, target)
 	case within(dir, "domain") && within(target, "projections") && !test:
 		t.Errorf("%s imports %s: domain is the truth and must stand without projections", file, target)
-	case program(dir) != "" && program(target) != "" && program(dir) != program(target):
+	case programOf(dir) != "" && programOf(target) != "" && programOf(dir) != programOf(target):
 		t.Errorf("%s imports %s: programs never import each other", file, target)
 	}
 }
 
-func program(dir string) string {
+func programOf(dir string) string {
 	rest, ok := strings.CutPrefix(dir, "domain/programs/")
 	if !ok {
 		return ""

@@ -29,7 +29,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	os.Exit(runCommand(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
 // engineWord is the hidden subcommand of the child process.
@@ -57,8 +57,8 @@ type program struct {
 	err    io.Writer // progress and log
 }
 
-// run parses the command line and runs a subcommand; the result is the exit status: 0 done, 1 failed, 2 used wrongly.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+// runCommand parses the command line and runs a subcommand; the result is the exit status: 0 done, 1 failed, 2 used wrongly.
+func runCommand(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	var c cli
 	status := -1
 	parser, err := kong.New(&c, kong.Name("yidang"), kong.Writers(stdout, stderr), kong.UsageOnError(),

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"math/big"
 
 	"github.com/google/uuid"
 
@@ -121,7 +119,7 @@ func (r *records) officer(ctx context.Context, login string) (uuid.UUID, error) 
 
 // unitFor finds a unit by name or uuid, or registers the township of an empty installation.
 func (r *records) unitFor(ctx context.Context, unit, township string, needed bool) (uuid.UUID, error) {
-	known, err := r.views.Units(ctx)
+	known, _, err := r.views.Units(ctx)
 	if err != nil {
 		return uuid.Nil, err
 	}
@@ -144,8 +142,8 @@ func (r *records) unitFor(ctx context.Context, unit, township string, needed boo
 
 // newPassword sets and prints a random password.
 func (r *records) newPassword(p *program, id uuid.UUID, login string) error {
-	password := randomPassword()
-	hash, err := auth.Hash(password)
+	password := auth.RandomPassword()
+	hash, err := auth.NewHasher(1).Hash(p.ctx, password)
 	if err != nil {
 		return err
 	}
@@ -154,20 +152,4 @@ func (r *records) newPassword(p *program, id uuid.UUID, login string) error {
 	}
 	fmt.Fprintf(p.out, "%s  password: %s  (must be changed at the first sign-in)\n", login, password)
 	return nil
-}
-
-// passwordLetters leaves out what is misread: 0 O 1 l I.
-const passwordLetters = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-
-// randomPassword has 16 letters, 93 bits.
-func randomPassword() string {
-	b := make([]byte, 16)
-	for i := range b {
-		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(passwordLetters))))
-		if err != nil {
-			panic(err) // crypto/rand does not fail on a working system
-		}
-		b[i] = passwordLetters[n.Int64()]
-	}
-	return string(b)
 }

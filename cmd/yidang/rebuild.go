@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"yidang/projections/follow"
+	"yidang/projections/views"
+)
+
+// rebuildCmd builds projections anew. The server must not be running; it builds by itself what it finds missing or of an
+// older schema.
+type rebuildCmd struct {
+	Views     bool `help:"Only the views." xor:"which"`
+	Analytics bool `help:"Only the analytics." xor:"which"`
+}
+
+func (rebuildCmd) Help() string {
+	return `Loses nothing: projections follow from the journal. An interrupted rebuild of the views goes on where it stopped; one of
+the analytics goes on when the server starts.
+
+Example:
+  yidang rebuild --views`
+}
+
+// Run rebuilds.
+func (cmd rebuildCmd) Run(p *program) error {
+	if !cmd.Views { // before anything opens it
+		files, err := filepath.Glob(filepath.Join(p.config.projectionsDir(), "analytics.db*"))
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			if err := os.Remove(f); err != nil {
+				return err
+			}
+		}
+	}
+	return withRecord(p, func(r *records) error {
+		if !cmd.Analytics {
+			if err := r.rebuildViews(p); err != nil {
+				return err
+			}
+		}
+		if cmd.Views {
+			return nil
+		}
+		return r.rebuildAnalytics(p)
+	})
+}
+
+func (r *records) rebuildViews(p *program) error {
+	began := time.Now()
+	err := r.views.Rebuild(p.ctx, views.RebuildOptions{Source: r.journal, Codec: r.exec.Codec, Progress: func(s follow.Status) { progress(p, "views", s) }})
+	return finished(p, "views", began, err)
+}
+
+func (r *records) rebuildAnalytics(p *program) error {
+	stats, err := r.openStatistics(p)
+	if err != nil {
+		return err
+	}
+	if stats.missing != nil {
+		return stats.missing
+	}
+	head, _, err := r.journal.Head(p.ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	f := follow.New(follow.Options{Source: r.journal, Codec: r.exec.Codec, Projection: stats.store, Log: p.log, Until: head})
+	done := make(chan error, 1)
+	go func() { done <- f.Run(p.ctx) }()
+	for tick := time.NewTicker(time.Second); ; {
+		select {
+		case err := <-done:
+			tick.Stop()
+			return finished(p, "analytics", began, err)
+		case <-tick.C:
+			progress(p, "analytics", f.Status())
+		}
+	}
+}
+
+func progress(p *program, name string, s follow.Status) {
+	fmt.Fprintf(p.err, "\r%s: %d of %d", name, s.Position, s.Head)
+}
+
+func finished(p *program, name string, began time.Time, err error) error {
+	if err == nil {
+		fmt.Fprintf(p.err, "\r%s: built anew in %s\n", name, time.Since(began).Round(10*time.Millisecond))
+	}
+	return err
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/api/imports"
+	"yidang/domain/person"
+	"yidang/domain/programs/drugs"
+	"yidang/domain/record"
+	"yidang/projections/follow"
+	"yidang/projections/views"
+)
+
+// records is the record with its views, kept up to date in the background: what the command line and the server work on.
+type records struct {
+	*core
+	views    *views.Views
+	follower *follow.Follower
+	metrics  *follow.Metrics
+	stopped  chan error // the follower's end
+	stop     context.CancelFunc
+}
+
+// withRecord opens the record with its views, waits until they are current, and closes everything afterwards.
+func withRecord(p *program, f func(*records) error) error { return withRecordAt(p, nil, f) }
+
+func withRecordAt(p *program, now func() time.Time, f func(*records) error) (err error) {
+	r, err := openRecords(p, now)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := r.close(); err == nil {
+			err = e
+		}
+	}()
+	if err := r.settled(p.ctx); err != nil {
+		return err
+	}
+	return f(r)
+}
+
+// openRecords opens core and views and starts following. It does not wait for the views to catch up.
+func openRecords(p *program, now func() time.Time) (_ *records, err error) {
+	c, err := openCore(p, now)
+	if err != nil {
+		return nil, err
+	}
+	r := &records{core: c, stopped: make(chan error, 1), stop: func() {}}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	if r.views, err = views.Open(p.ctx, r.viewsOptions(p)); err != nil {
+		return nil, err
+	}
+	c.closers = append(c.closers, r.views.Close)
+	c.exec.Precheck = r.precheck
+	r.metrics = follow.NewMetrics(c.registry)
+	r.follower = follow.New(follow.Options{Source: c.journal, Codec: c.exec.Codec, Projection: r.views, Metrics: r.metrics, Log: p.log, OnEvent: c.exec.Observe})
+	ctx, stop := context.WithCancel(context.WithoutCancel(p.ctx))
+	r.stop = stop
+	go func() { r.stopped <- r.follower.Run(ctx) }()
+	return r, nil
+}
+
+func (c *core) viewsOptions(p *program) views.Options {
+	return views.Options{
+		Path: filepath.Join(p.config.projectionsDir(), "views.db"), Key: c.vault.Secret("views"), Catalog: c.catalog,
+		History: follow.HistoryOf(c.journal, c.exec.Codec), Erased: c.vault.Erased, Log: p.log,
+	}
+}
+
+func (r *records) close() error {
+	if r.follower != nil {
+		r.stop()
+		<-r.stopped
+	}
+	return r.core.close()
+}
+
+// Refusals that only the views can know of. They are advice for people: a moment behind, and no invariant.
+var (
+	errLooksKnown = &record.Problem{Kind: record.Refused, Field: "differentFrom", Rule: "D-12",
+		Message: "people with the same name and birth day, or name and phone, have files", Zh: "已有姓名与出生日期（或电话）相同的档案",
+		Remedy: "look at GET /v1/people?q=NAME; work in the existing file, or name those who are somebody else in differentFrom"}
+	errCaseOpen = &record.Problem{Kind: record.Refused, Field: "person", Rule: "D-12", Message: "the person has an open case of this program",
+		Zh: "该人员已有同类在办案件", Remedy: "work in the open case"}
+)
+
+// precheck shows possible duplicates before they are made: a person who looks registered (search-first), a second open case.
+func (r *records) precheck(ctx context.Context, row *record.CommandRow, input any) error {
+	switch in := input.(type) {
+	case person.Register:
+		return r.checkDuplicates(ctx, in)
+	case drugs.Open:
+		if _, open, err := r.OpenCase(ctx, in.Person, drugs.Category.Name); err != nil || open {
+			if err != nil {
+				return err
+			}
+			return errCaseOpen
+		}
+	}
+	return nil
+}
+
+func (r *records) checkDuplicates(ctx context.Context, in person.Register) error {
+	name, err := person.NormalizeName(in.Name)
+	if err != nil {
+		return nil // the decision says what is wrong
+	}
+	birth, _ := time.ParseInLocation(record.Day, in.Birth, record.Zone)
+	id, _, idErr := person.ParseCitizenID(in.CitizenID)
+	if idErr == nil {
+		birth = id.BirthDate()
+	}
+	found, err := r.views.Duplicates(ctx, name, birth, in.Phone)
+	if err != nil {
+		return err
+	}
+	for _, p := range found {
+		if idErr == nil && p.CitizenID != "" { // two citizen ids are two people, or the same one, which the claim refuses
+			continue
+		}
+		if !slices.Contains(in.DifferentFrom, p.ID) {
+			return errLooksKnown
+		}
+	}
+	return nil
+}
+
+// settled waits until the views show everything that was recorded.
+func (r *records) settled(ctx context.Context) error {
+	head, _, err := r.journal.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.follower.Wait(ctx, head); err != nil {
+		return err
+	}
+	for !r.views.Ready() { // of an empty journal there is no position to wait for
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// importer takes rosters in, finding villages and officers in the views.
+func (r *records) importer() *imports.Importer { return &imports.Importer{Exec: r.exec, Dir: r} }
+
+// VillageNamed finds a village or community by name.
+func (r *records) VillageNamed(ctx context.Context, name string) (uuid.UUID, bool, error) {
+	all, _, err := r.views.Units(ctx)
+	for _, u := range all {
+		if u.Name == name && u.Sort.Residential() {
+			return u.ID, true, nil
+		}
+	}
+	return uuid.Nil, false, err
+}
+
+// OfficersNamed lists the officers of a name with their roles in force.
+func (r *records) OfficersNamed(ctx context.Context, name string) ([]imports.Officer, error) {
+	all, _, err := r.views.Officers(ctx, views.OfficerQuery{})
+	var out []imports.Officer
+	for _, o := range all {
+		if o.Name != name {
+			continue
+		}
+		state, _, err := r.exec.Officer(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		found := imports.Officer{ID: o.ID}
+		for _, p := range state.Active(r.exec.Now()) {
+			found.Roles = append(found.Roles, p.Role)
+		}
+		out = append(out, found)
+	}
+	return out, err
+}
+
+// OpenCase finds a person's open case of a program.
+func (r *records) OpenCase(ctx context.Context, who uuid.UUID, program string) (uuid.UUID, bool, error) {
+	cases, err := r.views.CasesOf(ctx, who)
+	for _, c := range cases {
+		if c.Program == program && c.Open {
+			return c.ID, true, nil
+		}
+	}
+	return uuid.Nil, false, err
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"time"
+
+	"github.com/oklog/run"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"yidang/api"
+	"yidang/api/auth"
+	"yidang/projections/follow"
+)
+
+// serveCmd is the server.
+type serveCmd struct {
+	CheckConfig bool `help:"Read the configuration, say whether it is good, and end."`
+	Demo        bool `help:"Fill the data folder with the demo township first, when it is empty."`
+}
+
+func (serveCmd) Help() string {
+	return `Serves the API and keeps the projections up to date, until SIGINT or SIGTERM; then it finishes what it accepted.
+
+Examples:
+  yidang serve
+  yidang serve --demo
+  YIDANG_LISTEN=127.0.0.1:9000 yidang serve --check-config
+
+Configuration keys (TOML; each also as a variable, journal.connection as YIDANG_JOURNAL_CONNECTION):
+
+${keys}`
+}
+
+// grace is how long a stopping server waits for requests it has accepted.
+const grace = 20 * time.Second
+
+// Run serves.
+func (cmd serveCmd) Run(p *program) error {
+	if cmd.CheckConfig {
+		_, err := fmt.Fprintln(p.out, "the configuration is good")
+		return err
+	}
+	if cmd.Demo {
+		if err := demoIfEmpty(p); err != nil {
+			return err
+		}
+	}
+	return withServer(p, nil)
+}
+
+// demoIfEmpty fills a new data folder.
+func demoIfEmpty(p *program) error {
+	c, err := openCore(p, nil)
+	if err != nil {
+		return err
+	}
+	_, some, err := c.journal.Head(p.ctx)
+	if err := errors.Join(err, c.close()); err != nil || some {
+		return err
+	}
+	return fillDemo(p, demoCmd{Months: 5, People: 60, Seed: 1})
+}
+
+// withServer opens everything, serves until the context ends, and closes in order. started, when set, is called with the
+// address once the server answers.
+func withServer(p *program, started func(address string)) (err error) {
+	r, err := openRecords(p, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	r.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	stats, err := r.openStatistics(p)
+	if err != nil {
+		return err
+	}
+	server, err := api.New(r.apiOptions(p, stats))
+	if err != nil {
+		return err
+	}
+	listener, err := listen(p.config)
+	if err != nil {
+		return err
+	}
+	var g run.Group
+	ctx, stop := context.WithCancel(p.ctx)
+	defer stop()
+	g.Add(func() error { <-ctx.Done(); return nil }, func(error) { stop() })
+	serving, stopServing := context.WithCancel(p.ctx)
+	g.Add(func() error { return server.Serve(serving, listener, grace) }, func(error) { stopServing() })
+	if stats.follower != nil {
+		loading, stopLoading := context.WithCancel(context.WithoutCancel(p.ctx))
+		g.Add(func() error { return loadOn(loading, p, stats.follower) }, func(error) { stopLoading() })
+	}
+	address := scheme(p.config) + "://" + listener.Addr().String()
+	fmt.Fprintf(p.out, "Yidang (一档) is at %s\n  API description: %s/docs\n", address, address)
+	printAccounts(p)
+	if started != nil {
+		started(address)
+	}
+	return g.Run()
+}
+
+// loadOn keeps the analytics loaded. A poison event ends the loading, loudly (log, metric, readiness), but not the casework.
+func loadOn(ctx context.Context, p *program, f *follow.Follower) error {
+	if err := f.Run(ctx); err != nil && ctx.Err() == nil {
+		p.log.Error("analytics stopped", "error", err)
+		<-ctx.Done()
+	}
+	return nil
+}
+
+func listen(c Config) (net.Listener, error) {
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil || c.TLS.Certificate == "" {
+		return l, err
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("tls: %w", err), l.Close())
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+func scheme(c Config) string {
+	if c.TLS.Certificate == "" {
+		return "http"
+	}
+	return "https"
+}
+
+// apiOptions hands the parts to the API.
+func (r *records) apiOptions(p *program, stats *statistics) api.Options {
+	l := p.config.Limits
+	return api.Options{
+		Executor: r.exec, Catalog: r.catalog, Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "",
+		Build:      api.Build{Version: version, Revision: revision(), Go: runtime.Version()},
+		SessionKey: r.vault.Secret("sessions"), Hasher: auth.NewHasher(runtime.GOMAXPROCS(0)),
+		Limits: api.Limits{Body: l.RequestBytes, Upload: l.UploadBytes, PerSession: float64(l.PerSession), PerAddress: float64(l.PerAddress),
+			SignIns: float64(l.SignIns) / 60, Read: l.Timeout, Write: l.Timeout},
+		Ready: []api.Part{
+			{Name: "journal", Check: r.journalReady, Needed: true},
+			{Name: "views", Check: func(context.Context) error { return notBehind(r.follower.Status()) }, Needed: true},
+			{Name: "reports", Check: stats.ready},
+		},
+	}
+}
+
+func (r *records) journalReady(ctx context.Context) error {
+	_, _, err := r.journal.Head(ctx)
+	return err
+}
+
+// notBehind tells what keeps a projection from showing everything.
+func notBehind(s follow.Status) error {
+	switch {
+	case s.Err != nil:
+		return s.Err
+	case !s.CaughtUp:
+		return fmt.Errorf("catching up: at position %d of %d", s.Position, s.Head)
+	}
+	return nil
+}
