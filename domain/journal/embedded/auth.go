@@ -80,8 +80,8 @@ func checkUsers(list []User) error {
 	return nil
 }
 
-// open lists what needs no credentials: the client asks these before it sends any.
-var open = map[string]bool{
+// openMethods lists what needs no credentials: the client asks these before it sends any.
+var openMethods = map[string]bool{
 	"/event_store.client.server_features.ServerFeatures/GetSupportedMethods": true,
 	"/event_store.client.gossip.Gossip/Read":                                 true,
 }
@@ -92,7 +92,7 @@ const (
 )
 
 func (u *users) allow(ctx context.Context, method string) error {
-	if open[method] {
+	if openMethods[method] {
 		return nil
 	}
 	user, err := u.identify(ctx)
