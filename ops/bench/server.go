@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// server is the program under measurement, as a child process.
+type server struct {
+	base   string
+	cmd    *exec.Cmd
+	ended  chan error
+	log    *os.File
+	ready  time.Duration // from the start of the process to the first /readyz that says so
+	stopIt context.CancelFunc
+
+	mu   sync.Mutex
+	peak float64 // MB resident, since the start or the last reset
+}
+
+// start starts the program on a data folder and waits until it is ready. Limits are out of the way: they are per caller,
+// and here one machine is all callers.
+func (b *bench) start(ctx context.Context, data string) (*server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	config := fmt.Sprintf("data = %q\nlisten = %q\n[limits]\nper_session = 1000000\nper_address = 1000000\nsign_ins = 1000000\n[analytics]\nlibrary = %q\noff = %v\n[log]\nlevel = \"warn\"\n",
+		data, address, b.library, b.library == "")
+	path := filepath.Join(b.dir, "yidang.toml")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		return nil, err
+	}
+	s := &server{base: "http://" + address, ended: make(chan error, 1)}
+	if s.log, err = os.OpenFile(filepath.Join(b.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return nil, err
+	}
+	s.cmd = exec.Command(b.server, "serve", "--config", path)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	began := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return nil, errors.Join(err, s.log.Close())
+	}
+	go func() { s.ended <- s.cmd.Wait() }()
+	for time.Since(began) < 5*time.Minute {
+		select {
+		case err := <-s.ended:
+			s.ended <- err
+			return nil, errors.Join(fmt.Errorf("the server ended (%v); see %s", err, s.log.Name()), s.log.Close())
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), s.stop())
+		case <-time.After(5 * time.Millisecond):
+		}
+		if r, err := http.Get(s.base + "/readyz"); err == nil {
+			r.Body.Close()
+			if r.StatusCode == http.StatusOK {
+				s.ready = time.Since(began)
+				s.watch()
+				return s, nil
+			}
+		}
+	}
+	return nil, errors.Join(errors.New("the server was not ready after five minutes"), s.stop())
+}
+
+// watch keeps the peak of the server's memory.
+func (s *server) watch() {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stopIt = stop
+	go func() {
+		for ctx.Err() == nil {
+			now := memory(s.cmd.Process.Pid, "VmRSS")
+			s.mu.Lock()
+			s.peak = max(s.peak, now)
+			s.mu.Unlock()
+			time.Sleep(200 * time.Millisecond)
+		}
+	}()
+}
+
+func (s *server) peakMemory() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peak
+}
+
+// stop ends the server in order, and reports when it did not end well.
+func (s *server) stop() error {
+	if s.stopIt != nil {
+		s.stopIt()
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself; Wait says how
+	var err error
+	select {
+	case err = <-s.ended:
+	case <-time.After(time.Minute):
+		err = errors.Join(errors.New("the server did not stop in a minute"), s.cmd.Process.Kill())
+	}
+	return errors.Join(err, s.log.Close())
+}
+
+// caughtUp waits until every part says that it is ready, reports too.
+func (s *server) caughtUp(ctx context.Context, c *client) error {
+	for range 600 {
+		var r struct{ Parts []struct{ Ready bool } }
+		if err := c.get(ctx, "/readyz", &r); err != nil {
+			return err
+		}
+		all := true
+		for _, p := range r.Parts {
+			all = all && p.Ready
+		}
+		if all {
+			return quiet(ctx, s.cmd.Process.Pid)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return errors.New("not every part was ready after two minutes")
+}
+
+// client is one browser, signed in.
+type client struct {
+	base   string
+	cookie string
+	http   *http.Client
+}
+
+// do sends a request and throws the answer away; anything but 2xx is an error.
+func (c *client) do(r *http.Request) error {
+	if c.cookie != "" {
+		r.Header.Set("Cookie", c.cookie)
+	}
+	a, err := c.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if a.StatusCode/100 != 2 {
+		body, _ := io.ReadAll(io.LimitReader(a.Body, 300))
+		return fmt.Errorf("%s %s: %s: %s", r.Method, r.URL.Path, a.Status, body)
+	}
+	_, err = io.Copy(io.Discard, a.Body)
+	return err
+}
