@@ -9,6 +9,7 @@ package recordtest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -169,8 +170,8 @@ func (s *Story) record(by record.Actor, at, now time.Time, late record.Late, dat
 	if err != nil {
 		s.t.Fatalf("stored form: %v", err)
 	}
-	if again, _ := json.Marshal(stored); string(again) != string(raw) {
-		s.t.Fatalf("%s does not survive its stored form:\n before %s\n after  %s", row.Name, raw, again)
+	if again, _ := json.Marshal(stored); string(again) != string(raw) || unstored(stored) != unstored(data) {
+		s.t.Fatalf("%s does not survive its stored form:\n before %s %s\n after  %s %s", row.Name, raw, unstored(data), again, unstored(stored))
 	}
 	n := uint64(len(s.events))
 	e := record.Event{
@@ -179,6 +180,21 @@ func (s *Story) record(by record.Actor, at, now time.Time, late record.Late, dat
 	}
 	s.events = append(s.events, e)
 	s.follow(e)
+}
+
+// unstored prints the fields that JSON leaves out: they must be empty, before as after.
+func unstored(data any) string {
+	v := reflect.ValueOf(data)
+	if v.Kind() != reflect.Struct {
+		return ""
+	}
+	out := ""
+	for i := range v.NumField() {
+		if f := v.Type().Field(i); f.Tag.Get("json") == "-" || !f.IsExported() && !f.Anonymous {
+			out += fmt.Sprintf("%s=%+v ", f.Name, v.Field(i))
+		}
+	}
+	return out
 }
 
 // follow takes an event into the live state, as a projection does, and compares with a fold from the start.
