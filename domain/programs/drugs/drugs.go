@@ -66,10 +66,10 @@ type Case struct {
 var Category = record.Category{
 	Name: name, Title: record.T("吸毒成瘾人员", "Drug-dependent person"), Sealed: true, Case: true,
 	New: func() any { return &Case{} },
-	Events: slices.Concat(openingEvents, agreementEvents, tierEvents, testEvents, disputeEvents, leaveEvents,
+	Events: slices.Concat(openingEvents, agreementEvents, tierEvents, testEvents, missEvents, disputeEvents, leaveEvents,
 		breachEvents, decisionEvents, termEvents, endingEvents, casework.Events()),
-	Commands: slices.Concat(openingCommands, agreementCommands, tierCommands, testCommands, disputeCommands, leaveCommands,
-		breachCommands, decisionCommands, termCommands, endingCommands, sharedCommands()),
+	Commands: slices.Concat(openingCommands, agreementCommands, tierCommands, testCommands, missCommands, disputeCommands,
+		leaveCommands, breachCommands, decisionCommands, termCommands, endingCommands, sharedCommands()),
 	After: track,
 }
 

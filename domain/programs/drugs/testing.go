@@ -108,20 +108,6 @@ type Test struct {
 	Transcribed  bool
 }
 
-// Miss is a test that did not take place.
-type Miss struct {
-	ID      uuid.UUID
-	At      time.Time
-	How     string
-	Excused bool // there was a good reason: it does not count
-}
-
-// MissedHow is how a test failed to take place.
-var MissedHow = terms{
-	{Code: "refused", Title: record.T("拒绝检测", "refused"), Source: "戒毒条例 20"},
-	{Code: "absent", Title: record.T("未到检", "did not come"), Source: "戒毒条例 20"},
-}
-
 // RequestUrineTest asks the police for a test. It is all that a village or the township can do (S-2).
 type RequestUrineTest struct {
 	Kind   string `json:"kind" enum:"scheduled,unscheduled,immediate"`
@@ -227,33 +213,6 @@ func (d UrineTestRecorded) line() record.Text {
 	return say(t, also("", "", d.Note))
 }
 
-// RecordMissedTest records that a test did not take place.
-type RecordMissedTest struct {
-	Request uuid.UUID `json:"request,omitzero" doc:"the request that it answers, if any"`
-	Kind    string    `json:"kind" enum:"scheduled,unscheduled,immediate"`
-	How     string    `json:"how" enum:"refused,absent"`
-	Excuse  string    `json:"excuse,omitempty" maxLength:"500" doc:"good reason that was accepted, such as illness: then it does not count"`
-	Note    string    `json:"note,omitempty" maxLength:"2000"`
-}
-
-// UrineTestMissed is the record.
-type UrineTestMissed struct {
-	ID     uuid.UUID `json:"id"`
-	Kind   string    `json:"kind"`
-	How    string    `json:"how"`
-	Excuse string    `json:"excuse,omitempty"`
-	Note   string    `json:"note,omitempty"`
-}
-
-// Facets of the miss.
-func (d UrineTestMissed) Facets() record.Facets {
-	f := record.Facets{Ref: d.ID.String(), Kind: d.Kind, Outcome: d.How, Code: "counts"}
-	if d.Excuse != "" {
-		f.Code = "excused"
-	}
-	return f
-}
-
 // TranscribeUrineTest takes over what an older register says of a test: a day and a result, without testers or seals. It
 // proves nothing, fulfils nothing and is ground for nothing.
 type TranscribeUrineTest struct {
@@ -302,14 +261,6 @@ var testEvents = []record.EventRow{
 			return record.T("不予尿检，理由："+d.Reason, "Request for a urine test declined; reason: "+d.Reason)
 		}),
 	record.On("drugs.urine_test_recorded", record.T("尿检", "Urine test"), tested, UrineTestRecorded.line),
-	record.On("drugs.urine_test_missed", record.T("未完成尿检", "Urine test missed"),
-		func(c *Case, d UrineTestMissed, e record.Event) {
-			c.answered(d.ID)
-			c.Misses = append(c.Misses, Miss{ID: d.ID, At: e.Meta.OccurredAt, How: d.How, Excused: d.Excuse != ""})
-		}, func(d UrineTestMissed) record.Text {
-			h := MissedHow.title(d.How)
-			return say(record.T("尿检未完成："+h.Zh, "Urine test missed: "+h.En), also("正当理由（不计次）：", "good reason, not counted: ", d.Excuse), also("", "", d.Note))
-		}),
 	record.On("drugs.urine_test_transcribed", record.T("转录尿检结果", "Earlier test transcribed"),
 		func(c *Case, d UrineTestTranscribed, e record.Event) {
 			c.Tests = append(c.Tests, Test{ID: d.ID, Result: d.Result, First: d.Result, At: e.Meta.OccurredAt, Transcribed: true})
@@ -329,7 +280,6 @@ var testCommands = []record.CommandRow{
 			}
 			return streams
 		}),
-	record.Do("drugs.record_missed_test", record.T("记录未完成的尿检", "Record a missed test"), "戒毒条例 19, 20", recordMissedTest, police),
 	record.Do("drugs.transcribe_urine_test", record.T("转录尿检结果", "Transcribe an earlier test"), "D-13", transcribeUrineTest, police, office),
 }
 
@@ -476,22 +426,6 @@ func tested(c *Case, d UrineTestRecorded, e record.Event) {
 		t.Told = e.Meta.OccurredAt
 	}
 	c.Tests = append(c.Tests, t)
-}
-
-func recordMissedTest(c *Case, in RecordMissedTest, g record.Given) ([]any, error) {
-	err := firstOf(casework.MustBeOpen(c, g), TestKinds.check("kind", in.Kind), MissedHow.check("how", in.How), text("excuse", in.Excuse, 0, 500), text("note", in.Note, 0, 2000))
-	if err != nil {
-		return nil, err
-	}
-	id, err := c.testIs(in.Request, g)
-	if err != nil {
-		return nil, err
-	}
-	d := UrineTestMissed{ID: id, Kind: in.Kind, How: in.How, Excuse: in.Excuse, Note: in.Note}
-	if in.Excuse != "" {
-		return []any{d}, nil
-	}
-	return c.orBreach(d, "refusals", c.Counts().Refusals+1), nil
 }
 
 func transcribeUrineTest(c *Case, in TranscribeUrineTest, g record.Given) ([]any, error) {
