@@ -120,13 +120,14 @@ func (s *Store) Checkpoint(ctx context.Context) (position uint64, started bool, 
 			s.ready.Store(true)
 			return position, started, nil
 		}
-		if record.KindOf(err) != record.Unavailable || ctx.Err() != nil {
+		if record.KindOf(err) != record.Unavailable {
 			return 0, false, err
 		}
 		s.o.Log.WarnContext(ctx, "reports wait for ClickHouse", "error", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
+			return 0, false, err
 		}
 	}
 }

@@ -53,8 +53,8 @@ var All = []Report{
 	{
 		Name: "duties", Title: record.T("职责履行情况", "Duties on time by officer and village"), Source: "G-08; D-09…D-11; K-1",
 		Description: record.T(
-			"最后期限在起止日期内的职责，截至统计日期当日。应履行不含已免除、已取消的和应由本人履行的（报到）；责任人为履行时的责任人，未履行的为现责任人；没有责任人的单列。按时指不晚于最后期限；逾期未履行指最后期限早于统计日期。",
-			"Duties whose last day lies in the period, as they stood on the day. Owed leaves out what was excused or cancelled, and what the person owes (reporting in). The officer is who was responsible when it was done, or is now; duties that nobody is responsible for stand by themselves. On time is not after the last day; overdue is open with its last day before the day."),
+			"最后期限在起止日期内的职责，截至统计日期当日。应履行不含已免除、已取消的和应由本人履行的（报到、迁入报到）；责任人为履行时的责任人，未履行的为现责任人；没有责任人的单列。按时指不晚于最后期限；逾期未履行指最后期限早于统计日期。",
+			"Duties whose last day lies in the period, as they stood on the day. Owed leaves out what was excused or cancelled, and what the person owes (reporting in, here or at a new place). The officer is who was responsible when it was done, or is now; duties that nobody is responsible for stand by themselves. On time is not after the last day; overdue is open with its last day before the day."),
 		Parameters: []Parameter{{Name: "from", Title: from.Title, Kind: Date, Default: MonthStart, NotAfter: "to"}, to, on, officer, village},
 		Columns: []Column{
 			{Name: "officer", Title: record.T("责任人", "officer"), Type: Officer},

@@ -1,4 +1,4 @@
--- What the person owes (reporting in) is not the officer's duty. A duty that was excused or cancelled by the day is not owed. One that was fulfilled after the day was still open on it.
+-- What the person owes (reporting in, here or at a new place) is not the officer's duty. A duty that was excused or cancelled by the day is not owed. One that was fulfilled after the day was still open on it.
 SELECT
     officer, village,
     count() AS owed,
@@ -11,7 +11,7 @@ FROM
 (
     SELECT officer, village, due, on_time, status = 'done' AND ended <= {on:Date32} AS fulfilled
     FROM yidang_duties_at(at = {position:UInt64})
-    WHERE due BETWEEN {from:Date32} AND {to:Date32} AND began <= {on:Date32} AND code != 'report-in'
+    WHERE due BETWEEN {from:Date32} AND {to:Date32} AND began <= {on:Date32} AND code NOT IN ('report-in', 'move-report')
         AND NOT (status IN ('excused', 'cancelled') AND ended <= {on:Date32})
         AND ({officer:UUID} = toUUIDOrZero('') OR officer = {officer:UUID})
         AND ({village:UUID} = toUUIDOrZero('') OR village = {village:UUID})
