@@ -24,6 +24,8 @@ import (
 type Options struct {
 	Executor *commands.Executor
 	Catalog  *catalog.Catalog
+	Views    Views
+	Follower Follower // of the views
 	Log      *slog.Logger
 	Registry *prometheus.Registry // what /metrics shows; the server adds its own
 	Build    Build
@@ -38,6 +40,10 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// MetricsFrom may read /metrics beside loopback.
 	MetricsFrom []netip.Prefix
+	Reports     RunReport   // nil while there is no engine: reports then answer 503 and say what to do
+	Attachments Attachments // nil: uploads answer 503
+	Importer    Importer    // nil: imports answer 503
+
 	// Ready asks each part whether it is ready, for /readyz.
 	Ready []Part
 }
@@ -59,12 +65,14 @@ type Server struct {
 	metrics *metrics
 	origin  *http.CrossOriginProtection
 	docs    docs
+	jobs    *jobs
+	uploads chan struct{}
 }
 
 // New makes a server and its API document. Nothing runs until it is asked.
 func New(o Options) (*Server, error) {
-	if o.Executor == nil || o.Catalog == nil || o.Registry == nil {
-		return nil, errors.New("api: an executor, a catalog and a registry are required")
+	if o.Executor == nil || o.Catalog == nil || o.Views == nil || o.Follower == nil || o.Registry == nil {
+		return nil, errors.New("api: an executor, a catalog, views with their follower and a registry are required")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -73,7 +81,7 @@ func New(o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	o.Limits = o.Limits.withDefaults()
-	s := &Server{options: o, origin: http.NewCrossOriginProtection(), metrics: newMetrics(o.Registry, o.Build)}
+	s := &Server{options: o, origin: http.NewCrossOriginProtection(), metrics: newMetrics(o.Registry, o.Build), jobs: newJobs(), uploads: make(chan struct{}, uploads)}
 	var err error
 	if s.auth, err = auth.New(auth.Options{Staff: o.Executor, Key: o.SessionKey, Now: o.Now, Hasher: o.Hasher}); err != nil {
 		return nil, err
@@ -107,6 +115,15 @@ func (s *Server) routes() error {
 		return err
 	}
 	s.meRoutes()
+	s.peopleRoutes()
+	s.caseRoutes()
+	s.worklistRoutes()
+	s.staffingRoutes()
+	s.policyRoutes()
+	s.handOverRoutes()
+	s.reportRoutes()
+	s.attachmentRoutes()
+	s.importRoutes()
 	s.healthRoutes()
 	s.finishDocument()
 	return s.docsRoutes()
@@ -144,6 +161,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	}
 	return err
 }
+
+// Close ends what runs in the background. Serve does not: a caller may serve on several listeners.
+func (s *Server) Close() { s.jobs.close() }
 
 // Auth is the service that proves who somebody is, for the command line and the demo.
 func (s *Server) Auth() *auth.Service { return s.auth }

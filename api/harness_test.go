@@ -19,6 +19,8 @@ import (
 
 	"yidang/api"
 	"yidang/api/auth"
+	"yidang/api/imports"
+	"yidang/domain/attachments"
 	"yidang/domain/catalog"
 	"yidang/domain/commands"
 	"yidang/domain/journal"
@@ -27,6 +29,8 @@ import (
 	"yidang/domain/staff"
 	"yidang/domain/units"
 	"yidang/domain/vault"
+	"yidang/projections/follow"
+	"yidang/projections/views"
 )
 
 // town is a whole service on real engines in a temporary directory: embedded journal, vault, executor, HTTP.
@@ -44,6 +48,48 @@ type town struct {
 
 	units    map[string]uuid.UUID
 	officers map[string]uuid.UUID
+
+	journal  *journal.Journal
+	vault    *vault.Vault
+	views    *views.Views
+	follower *follow.Follower
+}
+
+// settle waits until the views show everything.
+func (w *town) settle() {
+	w.t.Helper()
+	head, _, err := w.journal.Head(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.follower.Wait(context.Background(), head); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// directory answers the importer from the views, as the program does.
+type directory struct{ v *views.Views }
+
+func (d directory) VillageNamed(ctx context.Context, name string) (uuid.UUID, bool, error) {
+	list, _, err := d.v.Units(ctx)
+	for _, u := range list {
+		if u.Name == name && u.Sort.Residential() {
+			return u.ID, true, nil
+		}
+	}
+	return uuid.Nil, false, err
+}
+
+func (d directory) OfficersNamed(context.Context, string) ([]imports.Officer, error) { return nil, nil }
+
+func (d directory) OpenCase(ctx context.Context, person uuid.UUID, program string) (uuid.UUID, bool, error) {
+	rows, err := d.v.CasesOf(ctx, person)
+	for _, c := range rows {
+		if c.Program == program && c.Open {
+			return c.ID, true, nil
+		}
+	}
+	return uuid.Nil, false, err
 }
 
 // clock stands still unless it is moved, so that nothing depends on how fast the machine is.
@@ -84,6 +130,15 @@ func (l *logBuffer) String() string {
 
 const password = "Test-Passw0rd-远山"
 
+// passwordHash is made once: a hash is meant to take long.
+var passwordHash = sync.OnceValue(func() string {
+	hash, err := auth.NewHasher(1).Hash(context.Background(), password)
+	if err != nil {
+		panic(err)
+	}
+	return hash
+})
+
 func newTown(t testing.TB, change func(*api.Options)) *town {
 	t.Helper()
 	w := &town{t: t, dir: t.TempDir(), log: &logBuffer{}, change: change, units: map[string]uuid.UUID{}, officers: map[string]uuid.UUID{},
@@ -113,9 +168,18 @@ func (w *town) start() {
 	v := must(vault.Open(ctx, vault.Options{Path: filepath.Join(w.dir, "vault.db"), Wrapper: wrapper}))(w.t)
 	w.catalog = must(catalog.New())(w.t)
 	registry := prometheus.NewRegistry()
+	w.journal = j
 	w.x = must(commands.New(commands.Options{Catalog: w.catalog, Journal: j, Vault: v, Now: w.clock.now, Metrics: commands.NewMetrics(registry)}))(w.t)
+	history := follow.HistoryOf(j, w.x.Codec)
+	w.views = must(views.Open(ctx, views.Options{Path: filepath.Join(w.dir, "views.db"), Key: v.Secret("views"), Catalog: w.catalog, History: history, Erased: v.Erased}))(w.t)
+	follower := follow.New(follow.Options{Source: j, Codec: w.x.Codec, Projection: w.views, OnEvent: w.x.Observe})
+	w.follower = follower
+	ended := make(chan error, 1)
+	go func() { ended <- follower.Run(ctx) }()
+	store := must(attachments.Open(ctx, "file://"+filepath.Join(w.dir, "blobs"), v, attachments.Limits{}))(w.t)
+	w.vault = v
 	o := api.Options{
-		Executor: w.x, Catalog: w.catalog, Registry: registry, Now: w.clock.now, SessionKey: v.Secret("sessions"), Plain: true,
+		Executor: w.x, Catalog: w.catalog, Views: w.views, Follower: follower, Attachments: store, Importer: &imports.Importer{Exec: w.x, Dir: directory{w.views}}, Registry: registry, Now: w.clock.now, SessionKey: v.Secret("sessions"), Plain: true,
 		Log:    slog.New(slog.NewJSONHandler(w.log, nil)),
 		Build:  api.Build{Version: "0.1.0", Revision: "test", Go: "go"},
 		Limits: api.Limits{PerAddress: 1e6, PerSession: 1e6, SignIns: 1e6},
@@ -127,8 +191,10 @@ func (w *town) start() {
 	w.http = httptest.NewServer(w.server)
 	w.stop = func() {
 		w.http.Close()
+		w.server.Close()
 		cancel()
-		for _, c := range []io.Closer{j, srv, v} {
+		<-ended
+		for _, c := range []io.Closer{store, w.views, j, srv, v} {
 			if err := c.Close(); err != nil {
 				w.t.Error(err)
 			}
@@ -167,8 +233,7 @@ func (w *town) officer(login string, role record.Role, unit string, sex int) uui
 	w.t.Helper()
 	id := w.do(commands.System, "officer", "officer.register", uuid.Nil, staff.Register{Name: "测试" + login, Login: login, Sex: sex}).ID
 	w.do(commands.System, "officer", "officer.grant_post", id, staff.GrantPost{Role: role, Unit: w.units[unit]})
-	hash := must(auth.NewHasher(1).Hash(context.Background(), password))(w.t)
-	w.do(commands.System, "officer", "officer.set_password", id, staff.SetPassword{Hash: hash})
+	w.do(commands.System, "officer", "officer.set_password", id, staff.SetPassword{Hash: passwordHash()})
 	w.officers[login] = id
 	return id
 }
@@ -185,6 +250,7 @@ func (w *town) build() *town {
 	w.officer("cadre", record.VillageCadre, "前进村", 1)
 	w.officer("police", record.CommunityPolice, "清溪派出所", 1)
 	w.officer("office", record.TownshipOffice, "综治办", 2)
+	w.settle()
 	return w
 }
 

@@ -1,0 +1,236 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/google/uuid"
+
+	"yidang/domain/attachments"
+	"yidang/domain/casework"
+	"yidang/domain/commands"
+	"yidang/domain/record"
+)
+
+// Attachments is what the routes need of the store; *attachments.Store is one.
+type Attachments interface {
+	Put(ctx context.Context, stream string, r io.Reader, info attachments.Info) (attachments.Ref, error)
+	Get(ctx context.Context, stream string, ref attachments.Ref) (io.ReadCloser, attachments.Ref, error)
+}
+
+const addAttachment = "casework.add_attachment"
+
+// uploadTime is how long an upload or download may take: villages have slow lines.
+const uploadTime = 5 * time.Minute
+
+// Uploaded is a blob that is in the store and not yet in the record.
+type Uploaded struct {
+	attachments.Ref
+	Name string `json:"name,omitempty"`
+	Next string `json:"next" doc:"the command that binds it to the case: send sha256, size, mediaType and a title there"`
+}
+
+func (s *Server) attachmentRoutes() {
+	reg := s.api.OpenAPI().Components.Schemas
+	id := &huma.Param{Name: "id", In: "path", Required: true, Description: "of the case", Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"}}
+	category := &huma.Param{Name: "category", In: "path", Required: true, Description: "of the case, such as drugs", Schema: &huma.Schema{Type: huma.TypeString}}
+	for _, k := range s.options.Catalog.Categories {
+		if k.Case {
+			category.Schema.Enum = append(category.Schema.Enum, k.Name)
+		}
+	}
+	up := &huma.Operation{OperationID: "upload", Method: http.MethodPost, Path: "/v1/attachments/{category}/{id}", Tags: []string{"attachments"}, Summary: "Upload an attachment (上传附件)", Security: signedIn,
+		Description: "Stores a document or picture, sealed with the case's key. It is in the record only when the command add-attachment names its hash.\n\nWho may: " + grantText(s.grantsOf(addAttachment)) + ".",
+		Parameters:  []*huma.Param{category, id}, RequestBody: fileBody("a document or picture; its Content-Type says what it is")}
+	problemResponses(reg, up, 401, 403, 404, 410, 413, 415, 422, 429, 500, 503)
+	up.Responses["201"] = &huma.Response{Description: "stored", Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(typeOf[Uploaded](), true, "")}}}
+	s.raw(up, s.upload)
+
+	down := &huma.Operation{OperationID: "download", Method: http.MethodGet, Path: "/v1/attachments/{category}/{id}/{sha256}", Tags: []string{"attachments"}, Summary: "Download an attachment (下载附件)", Security: signedIn,
+		Description: "Opens an attachment that the record of the case names. What was altered in the store is not handed out.\n\nWho may: " + grantText(s.readersOf("")) + ".",
+		Parameters:  []*huma.Param{category, id, {Name: "sha256", In: "path", Required: true, Description: "of the content", Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^[0-9a-f]{64}$"}}}}
+	problemResponses(reg, down, 401, 403, 404, 410, 422, 429, 500, 503)
+	down.Responses["200"] = &huma.Response{Description: "the content", Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}}
+	s.raw(down, s.download)
+}
+
+// raw registers an operation that reads or writes something else than JSON.
+func (s *Server) raw(op *huma.Operation, h func(huma.Context) error) {
+	s.api.OpenAPI().AddOperation(op)
+	s.api.Adapter().Handle(op, s.api.Middlewares().Handler(func(ctx huma.Context) {
+		if err := h(ctx); err != nil {
+			s.fail(ctx, err)
+		}
+	}))
+}
+
+func fileBody(about string) *huma.RequestBody {
+	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"multipart/form-data": {Schema: &huma.Schema{Type: huma.TypeObject,
+		Properties: map[string]*huma.Schema{"file": {Type: huma.TypeString, Format: "binary", Description: about}}, Required: []string{"file"}}}}}
+}
+
+var (
+	errNoFilePart = &record.Problem{Kind: record.Invalid, Field: "file", Rule: "API upload", Message: "the form has no file", Zh: "表单中没有文件", Remedy: "send multipart/form-data with a part named file, as curl -F file=@name does"}
+	errMultipart  = &record.Problem{Kind: mediaType, Field: "Content-Type", Rule: "RFC 9110, 15.5.16", Message: "the body must be multipart/form-data", Zh: "请求体须为 multipart/form-data", Remedy: "send a part named file, as curl -F file=@name does"}
+	errNoStore    = &record.Problem{Kind: record.Unavailable, Message: "there is no store for attachments", Zh: "未配置附件存储", Remedy: "set attachments.url"}
+)
+
+// filePart finds the part of a form that is the file, without keeping what comes before it. Time and size are bounded.
+func (s *Server) filePart(ctx huma.Context) (*multipart.Part, error) {
+	c := humagin.Unwrap(ctx)
+	if media, _, err := mime.ParseMediaType(ctx.Header("Content-Type")); err != nil || media != "multipart/form-data" {
+		return nil, errMultipart
+	}
+	s.slow(ctx)
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, s.options.Limits.Upload+(64<<10))
+	form, err := c.Request.MultipartReader()
+	if err != nil {
+		return nil, errMultipart
+	}
+	for range 10 {
+		part, err := form.NextPart()
+		if errors.Is(err, io.EOF) {
+			return nil, errNoFilePart
+		}
+		if err != nil {
+			return nil, uploadError(err)
+		}
+		if part.FormName() == "file" && part.FileName() != "" {
+			return part, nil
+		}
+	}
+	return nil, errNoFilePart
+}
+
+// slow gives a request more time than others have.
+func (s *Server) slow(ctx huma.Context) {
+	c := http.NewResponseController(humagin.Unwrap(ctx).Writer)
+	until := time.Now().Add(uploadTime) // of the machine, for the connection
+	_ = c.SetReadDeadline(until)        // not supported where there is no connection: then there is no deadline either
+	_ = c.SetWriteDeadline(until)
+}
+
+// uploadError says that a form is too large or broken.
+func uploadError(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return errTooLarge
+	}
+	if record.KindOf(err) != "" {
+		return err
+	}
+	return errNoFilePart.Because(err)
+}
+
+func (s *Server) upload(ctx huma.Context) error {
+	category, id, err := s.caseParams(ctx)
+	if err != nil {
+		return err
+	}
+	// Whoever may add an attachment may upload one: a dry run asks the one place that decides.
+	_, err = s.options.Executor.Do(ctx.Context(), commands.Request{Category: category, Command: addAttachment, ID: id, Officer: visitOf(ctx.Context()).who.Officer, DryRun: true,
+		Input: casework.AddAttachment{Attachment: casework.Attachment{SHA256: strings.Repeat("0", 64), Size: 1}, Title: "?"}})
+	if err != nil {
+		return err
+	}
+	if s.options.Attachments == nil {
+		return errNoStore
+	}
+	part, err := s.filePart(ctx)
+	if err != nil {
+		return err
+	}
+	info := attachments.Info{Name: part.FileName()}
+	if media, _, err := mime.ParseMediaType(part.Header.Get("Content-Type")); err == nil && media != "application/octet-stream" {
+		info.MediaType = media
+	}
+	ref, err := s.options.Attachments.Put(ctx.Context(), record.StreamOf(category, id), part, info)
+	switch {
+	case errors.Is(err, attachments.ErrTooLarge):
+		return errTooLarge
+	case errors.Is(err, attachments.ErrType), errors.Is(err, attachments.ErrMismatch):
+		return &record.Problem{Kind: mediaType, Field: "file", Rule: "S-3", Message: "attachments of this type are not accepted, or the content is not of the type it is said to be", Zh: "不接受此类型的附件，或内容与所称类型不符",
+			Remedy: "send a PDF, a JPEG or PNG picture, or an Office document"}
+	case err != nil:
+		return uploadError(err)
+	}
+	answerJSON(ctx, http.StatusCreated, Uploaded{Ref: ref, Name: info.Name, Next: "/v1/" + category + "/" + id.String() + "/add-attachment"})
+	return nil
+}
+
+func (s *Server) caseParams(ctx huma.Context) (category string, id uuid.UUID, err error) {
+	k, ok := s.options.Catalog.Category(ctx.Param("category"))
+	if !ok || !k.Case {
+		return "", id, unfound("program", "个项目")
+	}
+	if id, err = uuid.Parse(ctx.Param("id")); err != nil {
+		return "", id, errNoUUID.At("id")
+	}
+	return k.Name, id, nil
+}
+
+// download hands out an attachment that the case's record names, to whoever may read the case and sees its papers.
+func (s *Server) download(ctx huma.Context) error {
+	category, id, err := s.caseParams(ctx)
+	if err != nil {
+		return err
+	}
+	ref, err := s.attachmentOf(ctx.Context(), category, id, ctx.Param("sha256"))
+	if err != nil {
+		return err
+	}
+	if s.options.Attachments == nil {
+		return errNoStore
+	}
+	content, stored, err := s.options.Attachments.Get(ctx.Context(), record.StreamOf(category, id), attachments.Ref{SHA256: ref.SHA256, Size: ref.Size, MediaType: ref.MediaType})
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	s.slow(ctx)
+	ctx.SetHeader("Content-Type", stored.MediaType)
+	ctx.SetHeader("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(ref.Name))
+	ctx.SetHeader("Content-Length", itoa(int(stored.Size)))
+	ctx.SetStatus(http.StatusOK)
+	if _, err := io.Copy(ctx.BodyWriter(), content); err != nil {
+		// The head is gone: cutting the connection is the only way left to say that the content is not whole.
+		s.problem(ctx.Context(), err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+func (s *Server) attachmentOf(ctx context.Context, category string, id uuid.UUID, sha string) (casework.Attachment, error) {
+	c, _, err := s.options.Views.CaseFile(ctx, category, id, record.At{})
+	if err != nil {
+		return casework.Attachment{}, err
+	}
+	actor, err := s.mayRead(ctx, c.Category, commands.PlaceOf(c, nil))
+	if err != nil {
+		return casework.Attachment{}, err
+	}
+	if c.Erased {
+		return casework.Attachment{}, commands.ErrErased
+	}
+	hidden, err := s.hidden(ctx, c)
+	if err != nil {
+		return casework.Attachment{}, err
+	}
+	if program, ok := c.State.(casework.Program); ok && sightOf(actor.Role).Papers && !hidden {
+		for _, a := range program.Core().Attachments {
+			if a.SHA256 == sha {
+				return a, nil
+			}
+		}
+	}
+	return casework.Attachment{}, unfound("attachment", "个附件")
+}

@@ -1,0 +1,226 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"yidang/domain/casework"
+	"yidang/domain/commands"
+	"yidang/domain/record"
+	"yidang/projections/views"
+)
+
+// This file hands over many cases in one call. Each case is a command of its own, authorised, decided and recorded like
+// any other: one that is refused leaves the others alone, and a repeat under the same key completes what is missing.
+
+const (
+	maxHandOver     = 1000 // cases in one call
+	handOverWorkers = 16   // at once, so that they share fsyncs
+)
+
+type proposeAll struct {
+	From   uuid.UUID   `json:"from,omitzero" doc:"whose open cases, all that this officer leads; the caller's own when left out"`
+	Cases  []uuid.UUID `json:"cases,omitempty" maxItems:"1000" doc:"only these cases"`
+	To     uuid.UUID   `json:"to" doc:"who is asked to take over"`
+	Role   record.Role `json:"role" doc:"in which of that officer's roles"`
+	Reason string      `json:"reason" minLength:"2" maxLength:"300"`
+	Post   uuid.UUID   `json:"post,omitzero" doc:"in which of your posts you act"`
+}
+
+type acceptAll struct {
+	From  uuid.UUID   `json:"from,omitzero" doc:"all that this officer leads and that waits for the caller's answer; required without cases"`
+	Cases []uuid.UUID `json:"cases,omitempty" maxItems:"1000" doc:"only these cases"`
+	Post  uuid.UUID   `json:"post,omitzero" doc:"in which of your posts you act"`
+}
+
+type declineAll struct {
+	acceptAll
+	Reason string `json:"reason" minLength:"2" maxLength:"300"`
+}
+
+// HandOvers says what became of each case.
+type HandOvers struct {
+	Position uint64        `json:"position" doc:"of the last event recorded"`
+	Recorded int           `json:"recorded"`
+	Refused  int           `json:"refused"`
+	DryRun   bool          `json:"dryRun,omitempty"`
+	Rows     []HandOverRow `json:"rows" nullable:"false"`
+}
+
+// HandOverRow is the result of one case: a receipt or a problem.
+type HandOverRow struct {
+	Case    uuid.UUID         `json:"case"`
+	Name    string            `json:"name,omitempty" doc:"of the person"`
+	Receipt *commands.Receipt `json:"receipt,omitempty"`
+	Problem *Problem          `json:"problem,omitempty"`
+}
+
+var errNoSelection = &record.Problem{Kind: record.Invalid, Field: "from", Rule: "D-12", Message: "say whose cases, or which", Zh: "须指明移交人或案件", Remedy: "give from or cases"}
+
+func (s *Server) handOverRoutes() {
+	params := []*huma.Param{
+		{Name: "dryRun", In: "query", Description: "true: say what would be recorded, or why not; record nothing", Schema: &huma.Schema{Type: huma.TypeBoolean}},
+		{Name: "Idempotency-Key", In: "header", Description: "a repeat with the same key gets the first answers and completes what is missing", Schema: &huma.Schema{Type: huma.TypeString}},
+	}
+	op := func(verb, command, summary, about string) huma.Operation {
+		return huma.Operation{OperationID: "handovers-" + verb, Method: http.MethodPost, Path: "/v1/handovers/" + verb, Tags: []string{"handovers"}, Summary: summary, Parameters: params,
+			Description: about + " A result for each case.\n\nSource: D-12.\n\nWho may: " + grantText(s.grantsOf(command)) + "."}
+	}
+	action(s, op("propose", proposeCommand, "Propose a whole caseload (批量提议移交)", "Asks another officer to take the lead of many cases."), http.StatusOK, func(ctx huma.Context, in *proposeAll) (*HandOvers, error) {
+		from := in.From
+		if from == uuid.Nil && len(in.Cases) == 0 {
+			from = visitOf(ctx.Context()).who.Officer
+		}
+		return s.handOver(ctx, proposeCommand, casework.ProposeHandOver{To: in.To, Role: in.Role, Reason: in.Reason}, from, in.Cases, in.Post)
+	})
+	action(s, op("accept", acceptCommand, "Accept a whole caseload (批量接受移交)", "Takes over the cases that wait for the caller's answer."), http.StatusOK, func(ctx huma.Context, in *acceptAll) (*HandOvers, error) {
+		return s.handOver(ctx, acceptCommand, struct{}{}, in.From, in.Cases, in.Post)
+	})
+	action(s, op("decline", declineCommand, "Decline a whole caseload (批量拒绝移交)", "Leaves the cases where they are."), http.StatusOK, func(ctx huma.Context, in *declineAll) (*HandOvers, error) {
+		return s.handOver(ctx, declineCommand, casework.DeclineHandOver{Reason: in.Reason}, in.From, in.Cases, in.Post)
+	})
+}
+
+// Commands of every program's cases.
+const (
+	proposeCommand = "casework.propose_handover"
+	acceptCommand  = "casework.accept_handover"
+	declineCommand = "casework.decline_handover"
+)
+
+// grantsOf are the grants of a command over all programs.
+func (s *Server) grantsOf(command string) (grants []record.Grant) {
+	for _, k := range s.options.Catalog.Categories {
+		if row, ok := s.options.Catalog.Command(k.Name, command); ok && k.Case {
+			grants = append(grants, row.Grants...)
+		}
+	}
+	return grants
+}
+
+// handOver carries out one command for each case chosen.
+func (s *Server) handOver(ctx huma.Context, command string, input any, from uuid.UUID, cases []uuid.UUID, post uuid.UUID) (*HandOvers, error) {
+	if from == uuid.Nil && len(cases) == 0 {
+		return nil, errNoSelection
+	}
+	r, err := s.reach(ctx.Context(), s.grantsOf(command)) // refuses who could not do it anywhere
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := s.chosen(ctx.Context(), r, from, cases)
+	if err != nil {
+		return nil, err
+	}
+	who := visitOf(ctx.Context()).who.Officer
+	out := &HandOvers{DryRun: ctx.Query("dryRun") == "true", Rows: make([]HandOverRow, len(chosen))}
+	errs := make([]error, len(chosen))
+	var wg sync.WaitGroup
+	turns := make(chan struct{}, handOverWorkers)
+	for i, c := range chosen {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			q := commands.Request{Category: c.Program, Command: command, ID: c.ID, Input: input, Officer: who, Post: post, DryRun: out.DryRun}
+			receipt := commands.Receipt{}
+			if q.CommandID, errs[i] = commandID(who, ctx.Header("Idempotency-Key"), c.Program, c.ID); errs[i] == nil {
+				receipt, errs[i] = s.options.Executor.Do(ctx.Context(), q)
+			}
+			out.Rows[i] = HandOverRow{Case: c.ID, Name: c.PersonName}
+			if errs[i] == nil {
+				out.Rows[i].Receipt = &receipt
+			}
+		})
+	}
+	wg.Wait()
+	out.count(s, ctx.Context(), errs, len(cases) == 0)
+	ctx.SetHeader("Yidang-Position", utoa(out.Position))
+	return out, nil
+}
+
+// count sums up. When the cases were not named one by one, those that nobody offered to the caller are left out.
+func (h *HandOvers) count(s *Server, ctx context.Context, errs []error, all bool) {
+	rows := h.Rows[:0]
+	for i, row := range h.Rows {
+		switch err := errs[i]; {
+		case err == nil:
+			h.Recorded++
+			h.Position = max(h.Position, row.Receipt.Position)
+		case all && (errors.Is(err, casework.ErrNoHandOver) || errors.Is(err, casework.ErrNotYours)):
+			continue
+		default:
+			h.Refused++
+			row.Problem = s.problem(ctx, err)
+		}
+		rows = append(rows, row)
+	}
+	h.Rows = rows
+}
+
+// chosen finds the cases: those named, or all open ones that an officer leads.
+func (s *Server) chosen(ctx context.Context, r reach, from uuid.UUID, cases []uuid.UUID) (out []views.CaseRow, err error) {
+	for _, id := range cases {
+		row, ok, err := s.options.Views.Case(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if !ok { // the executor says that there is none
+			row = views.CaseRow{ID: id, Program: s.anyProgram()}
+		}
+		if row.PersonName != "" && !r.sees(row) {
+			row.PersonName = ""
+		}
+		out = append(out, row)
+	}
+	if len(cases) > 0 {
+		return out, nil
+	}
+	q := views.CaseQuery{Reach: r.Reach, Officer: from, OpenOnly: true, Limit: 500}
+	for {
+		rows, next, _, err := s.options.Views.Cases(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if row.Lead == from {
+				out = append(out, row)
+			}
+		}
+		if len(out) > maxHandOver {
+			return nil, &record.Problem{Kind: record.Refused, Field: "cases", Rule: "bulk limit", Message: "there are more cases than one call takes", Zh: "案件数量超过单次上限", Remedy: "name at most 1000 cases"}
+		}
+		if next == "" {
+			return out, nil
+		}
+		q.Cursor = next
+	}
+}
+
+// sees tells whether a row lies within a reach.
+func (r reach) sees(row views.CaseRow) bool {
+	for _, v := range r.Villages {
+		if v == row.Village {
+			return true
+		}
+	}
+	for _, h := range row.Handlers {
+		if r.Officer != uuid.Nil && h == r.Officer {
+			return true
+		}
+	}
+	return r.All
+}
+
+// anyProgram is a program to name where a case is unknown; the answer is NotFound or Forbidden all the same.
+func (s *Server) anyProgram() string {
+	for _, k := range s.options.Catalog.Categories {
+		if k.Case {
+			return k.Name
+		}
+	}
+	return ""
+}

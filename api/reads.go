@@ -1,0 +1,213 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/domain/record"
+	"yidang/domain/units"
+	"yidang/projections/views"
+)
+
+// Views is what the reads need of projections/views, which documents it.
+type Views interface {
+	Search(ctx context.Context, q views.SearchQuery) (rows []views.PersonRow, next string, position uint64, err error)
+	Case(ctx context.Context, id uuid.UUID) (views.CaseRow, bool, error)
+	Cases(ctx context.Context, q views.CaseQuery) (rows []views.CaseRow, next string, position uint64, err error)
+	Worklist(ctx context.Context, q views.WorklistQuery) (rows []views.DutyRow, next string, counts map[string]int, position uint64, err error)
+	Officers(ctx context.Context, q views.OfficerQuery) (rows []views.OfficerRow, position uint64, err error)
+	Units(ctx context.Context) (list []units.Unit, position uint64, err error)
+	Villages(ctx context.Context) ([]uuid.UUID, error)
+	File(ctx context.Context, person uuid.UUID, at record.At) (*views.File, error)
+	CaseFile(ctx context.Context, program string, id uuid.UUID, at record.At) (*record.File, []views.Line, error)
+}
+
+// Follower tells how far the views are.
+type Follower interface {
+	Wait(ctx context.Context, position uint64) error
+}
+
+// at is a parameter of every read: what a caller has just recorded, it can ask to see.
+type at struct {
+	AtLeast uint64 `query:"atLeast" doc:"wait, for some seconds at most, until the answer shows this log position"`
+}
+
+// shown is the answer of a read, with the log position that it shows in body and header.
+type shown[T any] struct {
+	Position string `header:"Yidang-Position" doc:"log position that the answer shows"`
+	ETag     string `header:"ETag" doc:"revision of the file, for If-Match; only where one file is shown as it is now"`
+	Body     T
+}
+
+func show[T any](position uint64, body T) *shown[T] {
+	return &shown[T]{Position: utoa(position), Body: body}
+}
+
+// wait waits for what the caller wants to see.
+func (s *Server) wait(ctx context.Context, a at) error {
+	if a.AtLeast == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.options.Limits.Wait)
+	defer cancel()
+	return s.options.Follower.Wait(ctx, a.AtLeast)
+}
+
+// moment reads a parameter that is a time or a day; a day means its end, so that asOf=2026-03-01 shows what had happened
+// on that day.
+func moment(field, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	t, err := time.ParseInLocation(record.Day, text, record.Zone)
+	if err != nil {
+		return t, errWhen.At(field)
+	}
+	return views.EndOfDay(t), nil
+}
+
+// mayRead tells in which post the caller may read something, at the first place that allows it. Among posts that allow
+// it, one that sees everything is preferred to one that sees only what it needs to know.
+func (s *Server) mayRead(ctx context.Context, k *record.Category, places ...placeOf) (record.Actor, error) {
+	who := visitOf(ctx).who.Officer
+	var first record.Actor
+	var refused error
+	posts, err := s.posts(ctx)
+	if err != nil {
+		return first, err
+	}
+	for _, p := range places {
+		for _, post := range posts {
+			actor, err := s.options.Executor.MayRead(ctx, who, post, k, p)
+			switch {
+			case err == nil && sightOf(actor.Role).all():
+				return actor, nil
+			case err == nil && first.Officer == uuid.Nil:
+				first = actor
+			case err != nil && (refused == nil || record.KindOf(err) != record.Forbidden || isRecusal(err)):
+				refused = err
+			}
+			if isRecusal(err) {
+				return record.Actor{}, err
+			}
+		}
+	}
+	if first.Officer != uuid.Nil {
+		return first, nil
+	}
+	if refused == nil { // no post at all: the executor says so
+		_, refused = s.options.Executor.MayRead(ctx, who, uuid.Nil, k, placeOf{})
+	}
+	return first, refused
+}
+
+// posts lists the caller's posts in force.
+func (s *Server) posts(ctx context.Context) ([]uuid.UUID, error) {
+	o, _, err := s.options.Executor.Officer(ctx, visitOf(ctx).who.Officer)
+	if err != nil {
+		return nil, err
+	}
+	var ids []uuid.UUID
+	for _, p := range o.Active(s.options.Now()) {
+		ids = append(ids, p.ID)
+	}
+	return ids, nil
+}
+
+// reach is how far a caller sees in lists, and how far of that everything.
+type reach struct {
+	record.Reach
+	full record.Reach
+}
+
+// reach asks the executor, post by post, so that a row can be shown as the best post allows.
+func (s *Server) reach(ctx context.Context, grants []record.Grant) (out reach, err error) {
+	who := visitOf(ctx).who.Officer
+	villages, err := s.options.Views.Villages(ctx)
+	if err != nil {
+		return out, err
+	}
+	if out.Reach, err = s.options.Executor.Reach(ctx, who, uuid.Nil, grants, villages); err != nil {
+		return out, err
+	}
+	o, _, err := s.options.Executor.Officer(ctx, who)
+	if err != nil {
+		return out, err
+	}
+	for _, p := range o.Active(s.options.Now()) {
+		if !sightOf(p.Role).all() {
+			continue
+		}
+		r, err := s.options.Executor.Reach(ctx, who, p.ID, grants, villages)
+		if record.KindOf(err) == record.Forbidden {
+			continue
+		}
+		if err != nil {
+			return out, err
+		}
+		out.full.All = out.full.All || r.All
+		out.full.Villages = append(out.full.Villages, r.Villages...)
+		if r.Officer != uuid.Nil {
+			out.full.Officer = r.Officer
+		}
+	}
+	return out, nil
+}
+
+// sight is how much of a row the caller sees.
+func (r reach) sight(village uuid.UUID, handlers []uuid.UUID) sight {
+	if r.full.All || slices.Contains(r.full.Villages, village) || r.full.Officer != uuid.Nil && slices.Contains(handlers, r.full.Officer) {
+		return everything
+	}
+	return needToKnow
+}
+
+// readersOf are the grants to read any case, or the cases of one program.
+func (s *Server) readersOf(program string) (grants []record.Grant) {
+	for _, k := range s.options.Catalog.Categories {
+		if k.Case && (program == "" || k.Name == program) {
+			grants = append(grants, k.Readers...)
+		}
+	}
+	return grants
+}
+
+func dayText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(record.Zone).Format(record.Day)
+}
+
+func unfound(what, zh string) error {
+	return &record.Problem{Kind: record.NotFound, Message: "there is no such " + what, Zh: "没有这" + zh, Remedy: "take the id from a list or a search"}
+}
+
+func isRecusal(err error) bool {
+	var p *record.Problem
+	return errors.As(err, &p) && p.Rule == "回避"
+}
+
+func parsePosition(text string) (uint64, error) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, &record.Problem{Kind: record.Invalid, Field: "position", Rule: "log position", Message: "is not a log position", Zh: "不是日志位置", Remedy: "take it from an answer"}
+	}
+	return n, nil
+}
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+func (s *Server) allOfficers(ctx context.Context) ([]views.OfficerRow, error) {
+	rows, _, err := s.options.Views.Officers(ctx, views.OfficerQuery{})
+	return rows, err
+}

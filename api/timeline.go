@@ -1,0 +1,164 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/domain/person"
+	"yidang/domain/record"
+	"yidang/projections/views"
+)
+
+// Timeline is a page of entries, newest first.
+type Timeline struct {
+	Lines []Line `json:"lines" nullable:"false"`
+	Next  string `json:"next,omitempty" doc:"cursor of the next page; absent on the last"`
+}
+
+// TimelinePage is a timeline with the position it shows.
+type TimelinePage struct {
+	Position uint64 `json:"position"`
+	Timeline
+}
+
+// Line is one entry of a timeline.
+type Line struct {
+	ID         uuid.UUID       `json:"id" doc:"of the event"`
+	Category   string          `json:"category"`
+	File       uuid.UUID       `json:"file" doc:"of the person or case"`
+	Type       string          `json:"type"`
+	Text       record.Text     `json:"text" doc:"one sentence, without who"`
+	OccurredAt time.Time       `json:"occurredAt" doc:"what the officer says"`
+	RecordedAt time.Time       `json:"recordedAt" doc:"the server's clock"`
+	LagSeconds int64           `json:"lagSeconds" doc:"how long after the fact it was recorded"`
+	Late       record.Late     `json:"late,omitempty" doc:"why it was entered late"`
+	Actor      uuid.UUID       `json:"actor"`
+	Role       record.Role     `json:"role,omitempty"`
+	Post       uuid.UUID       `json:"post,omitzero"`
+	Unit       uuid.UUID       `json:"unit,omitzero"`
+	Basis      string          `json:"basis,omitempty" doc:"plan clause or article of law"`
+	Policy     string          `json:"policy,omitempty" doc:"version of the policy in force then"`
+	Revision   uint64          `json:"revision"`
+	Position   uint64          `json:"position"`
+	Command    uuid.UUID       `json:"command"`
+	Erased     bool            `json:"erased,omitempty" doc:"the content was destroyed"`
+	Data       json.RawMessage `json:"data,omitempty" doc:"what was recorded"`
+	VoidedBy   *Void           `json:"voidedBy,omitempty" doc:"the entry was wrong; it stays for ever"`
+}
+
+// Void is the event that voids an entry.
+type Void struct {
+	ID         uuid.UUID `json:"id"`
+	Actor      uuid.UUID `json:"actor"`
+	RecordedAt time.Time `json:"recordedAt"`
+	Reason     string    `json:"reason,omitempty"`
+}
+
+type timelineQuery struct {
+	when
+	ID     uuid.UUID `path:"id" doc:"of the person"`
+	Case   uuid.UUID `query:"case" doc:"only entries of this case"`
+	Type   string    `query:"type" maxLength:"60" doc:"only events of this type, such as casework.visit_recorded"`
+	Actor  uuid.UUID `query:"actor" doc:"only entries of this officer"`
+	From   string    `query:"from" maxLength:"40" doc:"only what occurred on or after this day or time"`
+	To     string    `query:"to" maxLength:"40" doc:"only what occurred on or before this day or time"`
+	Voided string    `query:"voided" enum:"with,without,only" default:"with" doc:"entries that were voided"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"500" default:"100"`
+	Cursor string    `query:"cursor" maxLength:"40" doc:"next of the page before"`
+}
+
+func (s *Server) timeline(ctx context.Context, in *timelineQuery) (*shown[TimelinePage], error) {
+	at, err := in.moments()
+	if err != nil {
+		return nil, err
+	}
+	q := views.LineQuery{Officer: in.Actor, Limit: in.Limit, Cursor: in.Cursor}
+	if in.Type != "" {
+		q.Types = []string{in.Type}
+	}
+	if in.Voided != "with" {
+		only := in.Voided == "only"
+		q.Voided = &only
+	}
+	if q.From, err = moment("from", in.From); err != nil {
+		return nil, err
+	}
+	if len(in.From) == len(record.Day) { // a day begins when it begins
+		q.From = record.DayOf(q.From)
+	}
+	if q.To, err = moment("to", in.To); err != nil {
+		return nil, err
+	}
+	if err := s.wait(ctx, in.at); err != nil {
+		return nil, err
+	}
+	f, err := s.open(ctx, in.ID, at)
+	if err != nil {
+		return nil, err
+	}
+	page, err := f.page(in.Case, q)
+	if err != nil {
+		return nil, err
+	}
+	return show(f.Position, TimelinePage{Position: f.Position, Timeline: page}), nil
+}
+
+// page makes a page of the entries that the caller may see, of one case or of all.
+func (f *opened) page(only uuid.UUID, q views.LineQuery) (out Timeline, err error) {
+	var seen []views.Line
+	for _, l := range f.Timeline {
+		_, id, _ := record.SplitStream(l.Event.Stream)
+		if only != uuid.Nil && id != only {
+			continue
+		}
+		if sight, ok := f.sightOf(&l, id); ok && sight.line(&l, f.actor.Officer) {
+			seen = append(seen, l)
+		}
+	}
+	lines, next, err := views.Lines(seen, q)
+	if err != nil {
+		return out, err
+	}
+	out = Timeline{Lines: make([]Line, len(lines)), Next: next}
+	for i := range lines {
+		out.Lines[i] = newLine(&lines[i])
+	}
+	return out, nil
+}
+
+// sightOf is how much of an entry the caller sees; ok is false for entries of a case that he may not read or that is
+// sealed.
+func (f *opened) sightOf(l *views.Line, id uuid.UUID) (sight, bool) {
+	if l.Category == person.Category.Name {
+		return f.sight, true
+	}
+	v, ok := f.sights[id]
+	return v, ok && !f.sealed[id]
+}
+
+func newLine(l *views.Line) Line {
+	e := &l.Event
+	_, id, _ := record.SplitStream(e.Stream)
+	out := Line{
+		ID: e.ID, Category: l.Category, File: id, Type: e.Type, Text: l.Text, OccurredAt: e.Meta.OccurredAt, RecordedAt: e.Meta.RecordedAt,
+		LagSeconds: int64(l.Lag.Seconds()), Late: e.Meta.Late, Actor: e.Meta.Actor, Role: e.Meta.Role, Post: e.Meta.Post, Unit: e.Meta.Unit,
+		Basis: e.Meta.Basis, Policy: e.Meta.Policy, Revision: e.Revision, Position: e.Position, Command: e.Meta.Command, Erased: e.Erased,
+	}
+	if e.Data != nil {
+		raw, err := json.Marshal(e.Data)
+		if err != nil {
+			panic(err) // it was read from JSON
+		}
+		out.Data = raw
+	}
+	if v := l.VoidedBy; v != nil {
+		out.VoidedBy = &Void{ID: v.ID, Actor: v.Meta.Actor, RecordedAt: v.Meta.RecordedAt}
+		if d, ok := v.Data.(record.Voided); ok {
+			out.VoidedBy.Reason = d.Reason
+		}
+	}
+	return out
+}
