@@ -283,6 +283,9 @@ func acceptHandOver(p Program, _ struct{}, g record.Given) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.MayLead(h.Role); err != nil { // the tier may have changed since it was proposed
+		return nil, err
+	}
 	return one(p, g, HandOverAccepted{h})
 }
 

@@ -129,6 +129,15 @@ func TestWhoMayLead(t *testing.T) {
 	}
 }
 
+// Ensure that a hand-over proposed in one tier is not accepted in another in which that role may not lead (D-10, D-11).
+func TestHandOverAfterTierChange(t *testing.T) {
+	s := tiered(t)
+	s.When(office, "2026-03-17", "casework.propose_handover", casework.ProposeHandOver{To: medic.Officer, Role: record.CommunityMedic, Reason: "由卫生室负责"}).ThenRecorded("casework.handover_proposed")
+	s.When(office, "2026-03-18", "drugs.change_tier", general()).ThenRecorded("drugs.tier_changed")
+	s.When(medic, "2026-03-19", "casework.accept_handover", struct{}{}).ThenRefused(drugs.ErrLeadGeneral)
+	s.When(medic, "2026-03-19", "casework.decline_handover", casework.DeclineHandOver{Reason: "类别已调整"}).ThenRecorded("casework.handover_declined")
+}
+
 // Ensure that the person is told the tier and may appeal, and that somebody else decides the appeal (S-15; PIPL 24).
 func TestTierToldAndAppealed(t *testing.T) {
 	s := tiered(t)
