@@ -3,6 +3,7 @@ package imports
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,9 +59,8 @@ type Summary struct {
 // workers is how many rows are under way at once, so that they share fsyncs.
 const workers = 16
 
-// Check judges the rows against the record: villages must be known, an existing file makes a row a duplicate, and a citizen
-// id that belongs to somebody of another name rejects it. It records nothing. A file that was taken in before keeps the
-// outcome of that time.
+// Check judges the rows against the record: an existing file makes a row a duplicate, and a citizen id that belongs to
+// somebody of another name rejects it. It records nothing. A file that was taken in before keeps the outcome of that time.
 func (im *Importer) Check(ctx context.Context, r *Roster) error {
 	done, err := im.finished(ctx, r)
 	if err != nil || done != nil {
@@ -74,16 +74,26 @@ func (im *Importer) Check(ctx context.Context, r *Roster) error {
 	return g.Wait()
 }
 
+// Unregistered lists the villages of the accepted rows that the record does not know. While there is one, Commit refuses the
+// whole roster: a spelling of a village is put right once, not row by row.
+func (im *Importer) Unregistered(ctx context.Context, r *Roster) (names []string, err error) {
+	for _, row := range r.Rows {
+		if row.Outcome != Accepted && row.Outcome != AcceptedWithWarning || slices.Contains(names, row.Village) || row.Village == "" {
+			continue
+		}
+		_, ok, err := im.Dir.VillageNamed(ctx, row.Village)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			names = append(names, row.Village)
+		}
+	}
+	return names, nil
+}
+
 func (im *Importer) checkRow(ctx context.Context, r *Roster, row *Row) error {
 	if row.Outcome != Accepted && row.Outcome != AcceptedWithWarning {
-		return nil
-	}
-	_, ok, err := im.Dir.VillageNamed(ctx, row.Village)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		row.reject(Reason{Message: "the village is not registered", Zh: "该村（社区）未登记"})
 		return nil
 	}
 	id, ok, err := im.Exec.Holder(ctx, "citizenid", row.CitizenID.String())
@@ -155,6 +165,15 @@ func (im *Importer) Commit(ctx context.Context, r *Roster, as As, progress func(
 	if before != nil {
 		out.Repeated, out.Counts = true, counts(r)
 		return out, nil
+	}
+	unknown, err := im.Unregistered(ctx, r)
+	if err != nil {
+		return out, err
+	}
+	if len(unknown) > 0 {
+		return out, &record.Problem{Kind: record.Refused, Field: "village", Rule: "D-06",
+			Message: "these villages are not registered: " + strings.Join(unknown, ", "), Zh: "以下村（社区）未登记：" + strings.Join(unknown, "、"),
+			Remedy: "put the spelling right in the roster, or have the administrator register them"}
 	}
 	begin := intake.CommandFor(r.SHA256)
 	_, err = im.Exec.Do(ctx, commands.Request{Category: "intake", Command: "intake.begin", CommandID: begin, Officer: as.Officer, Post: as.Post,
@@ -249,8 +268,11 @@ type rowWork struct {
 
 func (w *rowWork) do() (err error) {
 	var ok bool
-	if w.village, ok, err = w.im.Dir.VillageNamed(w.ctx, w.row.Village); err != nil || !ok {
-		return errors.Join(err)
+	if w.village, ok, err = w.im.Dir.VillageNamed(w.ctx, w.row.Village); err != nil {
+		return err
+	}
+	if !ok { // a row without a village
+		return &record.Problem{Kind: record.Refused, Field: "village", Rule: "D-06", Message: "the village is missing or not registered", Zh: "缺少村（社区）或未登记"}
 	}
 	for _, f := range []func() error{w.register, w.family, w.open, w.agreement, w.tier, w.responsible, w.lastTest} {
 		if err := f(); err != nil {
@@ -310,7 +332,7 @@ func (w *rowWork) open() (err error) {
 // signed is the day of the agreement when the roster gives a whole one, else zero: now.
 func (w *rowWork) signed() time.Time {
 	t, err := time.ParseInLocation(record.Day, w.row.AgreementDate, record.Zone)
-	if err != nil {
+	if err != nil || t.After(w.im.Exec.Now()) { // Read knows no clock: a day to come is a slip of the pen
 		return time.Time{}
 	}
 	return t

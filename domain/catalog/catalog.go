@@ -64,6 +64,9 @@ func New() (*Catalog, error) {
 }
 
 func check(k *record.Category) error {
+	if len(k.Readers) == 0 {
+		return fmt.Errorf("nobody may read it: Readers is empty")
+	}
 	var names []string
 	for _, e := range k.Events {
 		if !eventName.MatchString(e.Name) {

@@ -187,6 +187,7 @@ func builtIn() ([]*Rules, error) {
 		}
 		sets = append(sets, r)
 	}
+	slices.SortFunc(sets, func(a, b *Rules) int { return strings.Compare(a.From, b.From) })
 	return sets, nil
 }
 

@@ -65,7 +65,8 @@ type Case struct {
 // Category is the program's table.
 var Category = record.Category{
 	Name: name, Title: record.T("吸毒成瘾人员", "Drug-dependent person"), Sealed: true, Case: true,
-	New: func() any { return &Case{} },
+	Readers: []record.Grant{village, police, office, volunteer, {Roles: []record.Role{record.Inspector}, Scope: record.Anywhere}},
+	New:     func() any { return &Case{} },
 	Events: slices.Concat(openingEvents, agreementEvents, tierEvents, testEvents, missEvents, disputeEvents, leaveEvents,
 		breachEvents, decisionEvents, termEvents, endingEvents, casework.Events()),
 	Commands: slices.Concat(openingCommands, agreementCommands, tierCommands, testCommands, missCommands, disputeCommands,
