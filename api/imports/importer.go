@@ -274,12 +274,26 @@ func (w *rowWork) do() (err error) {
 	if !ok { // a row without a village
 		return &record.Problem{Kind: record.Refused, Field: "village", Rule: "D-06", Message: "the village is missing or not registered", Zh: "缺少村（社区）或未登记"}
 	}
-	for _, f := range []func() error{w.register, w.family, w.open, w.agreement, w.tier, w.responsible, w.lastTest} {
+	for _, f := range []func() error{w.register, w.open, w.tier} {
 		if err := f(); err != nil {
 			return err
 		}
 	}
+	for _, f := range []func() error{w.family, w.agreement, w.responsible, w.lastTest} { // the file is worth having without
+		err := f()
+		if k := record.KindOf(err); k == record.Invalid || k == record.Refused {
+			var p *record.Problem
+			errors.As(err, &p)
+			w.warn(Reason{Message: "left out: " + p.Error(), Zh: "未转入：" + p.Zh})
+		} else if err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func (w *rowWork) warn(why Reason) {
+	w.row.Outcome, w.row.Why = AcceptedWithWarning, append(w.row.Why, why)
 }
 
 // command runs one step under an id of its own.
@@ -330,9 +344,12 @@ func (w *rowWork) open() (err error) {
 }
 
 // signed is the day of the agreement when the roster gives a whole one, else zero: now.
-func (w *rowWork) signed() time.Time {
-	t, err := time.ParseInLocation(record.Day, w.row.AgreementDate, record.Zone)
-	if err != nil || t.After(w.im.Exec.Now()) { // Read knows no clock: a day to come is a slip of the pen
+func (w *rowWork) signed() time.Time { return w.day(w.row.AgreementDate) }
+
+// day reads a whole day of the past; anything else is zero. Read knows no clock, so a day to come is a slip of the pen.
+func (w *rowWork) day(s string) time.Time {
+	t, err := time.ParseInLocation(record.Day, s, record.Zone)
+	if err != nil || t.After(w.im.Exec.Now()) {
 		return time.Time{}
 	}
 	return t
@@ -378,17 +395,22 @@ func (w *rowWork) responsible() error {
 			}
 		}
 	}
-	w.row.Why = append(w.row.Why, Reason{Message: "the responsible officer was not taken over: no officer of that name has a post that fits", Zh: "包保责任人未转入：没有岗位相符的同名工作人员"})
+	w.warn(Reason{Message: "the responsible officer was not taken over: no officer of that name has a post that fits", Zh: "包保责任人未转入：没有岗位相符的同名工作人员"})
 	return nil
 }
 
-// lastTest keeps what the roster says of the last test as a note: without testers and a report it is no test (S-2).
+// lastTest takes over what the roster says of the last test: without testers and a report it is a transcript, not a test
+// (S-2). Before the case, or on a day that is not whole, it is a note.
 func (w *rowWork) lastTest() error {
 	if w.row.LastTestDate == "" || w.row.LastTestResult == TestNone {
 		return nil
 	}
-	result := map[string]string{TestNegative: "阴性", TestPositive: "阳性"}[w.row.LastTestResult]
-	_, err := w.command("last test", "drugs", "casework.add_note", w.case_, time.Time{},
-		casework.AddNote{Text: "据花名册：最近一次尿检 " + w.row.LastTestDate + " " + result + "（转录，不作为检测记录）"})
+	on := w.day(w.row.LastTestDate)
+	if on.IsZero() || w.signed().IsZero() || on.Before(w.signed()) {
+		_, err := w.command("last test", "drugs", "casework.add_note", w.case_, time.Time{},
+			casework.AddNote{Text: "据花名册：最近一次尿检 " + w.row.LastTestDate + " " + map[string]string{TestNegative: "阴性", TestPositive: "阳性"}[w.row.LastTestResult]})
+		return err
+	}
+	_, err := w.command("last test", "drugs", "drugs.transcribe_urine_test", w.case_, on, drugs.TranscribeUrineTest{Result: w.row.LastTestResult, Source: "花名册"})
 	return err
 }
