@@ -10,7 +10,6 @@ import (
 
 	"yidang/domain/record"
 	"yidang/domain/vault/sealed"
-	"yidang/projections/follow"
 )
 
 // layout is raised when the file's tables change: an older file is emptied, and ClickHouse is loaded again.
@@ -103,7 +102,7 @@ func (s *Store) commit(ctx context.Context, position uint64) error {
 }
 
 func saveSnapshot(c *sealed.Conn, f *record.File, at stand) error {
-	snap, err := follow.SnapshotOf(f)
+	state, err := json.Marshal(f.State)
 	if err != nil {
 		return err
 	}
@@ -116,35 +115,35 @@ func saveSnapshot(c *sealed.Conn, f *record.File, at stand) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.BindText(1, f.Stream), s.BindInt64(2, int64(snap.Revision)), s.BindInt64(3, int64(snap.Position)),
-		s.BindBool(4, snap.Erased), s.BindBlob(5, snap.State), s.BindBlob(6, place), s.Exec())
+	return errors.Join(s.BindText(1, f.Stream), s.BindInt64(2, int64(f.Revision)), s.BindInt64(3, int64(f.Position)),
+		s.BindBool(4, f.Erased), s.BindBlob(5, state), s.BindBlob(6, place), s.Exec())
 }
 
-// load finds a snapshot, and says where the case stood at it.
-func (s *Store) load(ctx context.Context, stream string) (snap follow.Snapshot, ok bool, err error) {
-	err = s.file.Read(ctx, func(c *sealed.Conn) error {
+// load brings a file to its snapshot, if there is one, and says where the case stood at it.
+func (s *Store) load(ctx context.Context, f *record.File) error {
+	err := s.file.Read(ctx, func(c *sealed.Conn) error {
 		q, err := c.Stmt(`SELECT revision, position, erased, state, stand FROM snapshots WHERE stream = ?`)
 		if err != nil {
 			return err
 		}
-		if err := q.BindText(1, stream); err != nil {
+		if err := q.BindText(1, f.Stream); err != nil {
 			return err
 		}
-		if ok = q.Step(); !ok {
+		if !q.Step() {
 			return q.Err()
 		}
-		snap = follow.Snapshot{Revision: uint64(q.ColumnInt64(0)), Position: uint64(q.ColumnInt64(1)), Erased: q.ColumnBool(2), State: q.ColumnBlob(3, nil)}
 		var at stand
-		if err := json.Unmarshal(q.ColumnRawBlob(4), &at); err != nil {
+		if err := errors.Join(json.Unmarshal(q.ColumnRawBlob(3), f.State), json.Unmarshal(q.ColumnRawBlob(4), &at)); err != nil {
 			return err
 		}
-		s.folder.stands[stream] = at
+		f.Exists, f.Revision, f.Position, f.Erased = true, uint64(q.ColumnInt64(0)), uint64(q.ColumnInt64(1)), q.ColumnBool(2)
+		s.folder.stands[f.Stream] = at
 		return nil
 	})
 	if err != nil {
-		return follow.Snapshot{}, false, fmt.Errorf("snapshot of %s: %w", stream, err)
+		return fmt.Errorf("snapshot of %s: %w", f.Stream, err)
 	}
-	return snap, ok, nil
+	return nil
 }
 
 // Forget removes the snapshot of a file whose key was destroyed.
