@@ -100,4 +100,25 @@ var All = []Report{
 		},
 		Roles: overseers,
 	},
+	{
+		Name: "entry_lag", Title: record.T("录入时滞", "Entry lag by officer"), Source: "D-12; D-13; two clocks",
+		Description: record.T(
+			"起止日期内（按录入日期）录入的案件记录，从发生到录入的时间。中位数、九成位和最长时滞不含从旧台账导入的记录；超期指超过规定期限、须说明原因的录入，占比的分母为非导入记录，其后按原因分列。作废、移交答复和免除职责只在录入时发生，不计；已作废的记录不计。",
+			"Entries in cases made in the period, by day of entry: the time from what happened to its entry. Median, ninth decile and longest leave out what was imported from older registers. Late are entries past the policy's limit, which need a reason; the share is of the entries that were not imported, and the reasons follow. Voids, answers to a hand-over and excuses happen only by being entered and are left out, and so are voided entries."),
+		Parameters: []Parameter{from, to, officer},
+		Columns: []Column{
+			{Name: "officer", Title: record.T("录入人", "officer"), Type: Officer},
+			{Name: "entries", Title: record.T("录入数", "entries"), Type: Count},
+			{Name: "imported", Title: record.T("其中导入", "imported"), Type: Count},
+			{Name: "median", Title: record.T("时滞中位数", "median lag"), Type: Duration},
+			{Name: "ninth_decile", Title: record.T("时滞九成位", "ninth decile"), Type: Duration},
+			{Name: "longest", Title: record.T("最长时滞", "longest lag"), Type: Duration},
+			{Name: "late", Title: record.T("超期录入", "entered late"), Type: Share, Part: "entered_late", Whole: "current"},
+			{Name: "no_network", Title: record.T("无网络", "no network"), Type: Count},
+			{Name: "paper_first", Title: record.T("先记纸质", "paper first"), Type: Count},
+			{Name: "officer_absent", Title: record.T("人员不在岗", "officer absent"), Type: Count},
+			{Name: "received_late", Title: record.T("文书迟到", "received late"), Type: Count},
+		},
+		Roles: overseers,
+	},
 }
