@@ -36,16 +36,15 @@ type folder struct {
 	states     *follow.States
 	// stands holds what each file in states stood at. A file that states has and stands has not is read again.
 	stands map[string]stand
-	limit  int
+	size   int // files in memory between two batches
 	last   step
 	keep   *[]step // collects every step while a whole history is folded; else nil
 }
 
-func newFolder(mac MAC, o follow.StatesOptions) *folder {
-	f := &folder{mac: mac, catalog: o.Categories, categories: map[*record.Category]*record.Category{}, stands: map[string]stand{}}
+func newFolder(mac MAC, size int, o follow.StatesOptions) *folder {
+	f := &folder{mac: mac, size: size, catalog: o.Categories, categories: map[*record.Category]*record.Category{}, stands: map[string]stand{}}
 	o.Categories = f
 	f.states = follow.NewStates(o)
-	f.limit = 4 * f.states.Size
 	return f
 }
 
@@ -200,8 +199,8 @@ func (f *folder) reset() {
 
 // trim lets go of files that were not used lately; save stores their snapshots.
 func (f *folder) trim(save func(*record.File, stand) error) error {
-	err := f.states.Trim(snapshotEvery, func(file *record.File) error { return save(file, f.stands[file.Stream]) })
-	if err == nil && len(f.stands) > f.limit {
+	err := f.states.Trim(f.size, snapshotEvery, func(file *record.File) error { return save(file, f.stands[file.Stream]) })
+	if err == nil && len(f.stands) > 4*f.size {
 		f.reset() // what was not saved is read from the journal again
 	}
 	return err

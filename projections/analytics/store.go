@@ -81,6 +81,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Pace == 0 {
 		o.Pace = 250 * time.Millisecond
 	}
+	if o.Files == 0 {
+		o.Files = 5000
+	}
 	target := o.Engine
 	if o.Connection != "" {
 		var err error
@@ -100,7 +103,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.file, err = openFile(ctx, o.Path, o.Key); err != nil {
 		return nil, errors.Join(fmt.Errorf("analytics: %w", err), s.conn.Close())
 	}
-	s.folder = newFolder(o.MAC, follow.StatesOptions{Categories: o.Categories, History: o.History, Load: s.load, Size: o.Files})
+	s.folder = newFolder(o.MAC, o.Files, follow.StatesOptions{Categories: o.Categories, History: o.History, Load: s.load})
 	return s, nil
 }
 
