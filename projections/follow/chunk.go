@@ -135,7 +135,7 @@ func (c *chunk) take(item journal.Item) {
 func (f *Follower) open(ctx context.Context, c *chunk) {
 	c.events = make([]record.Event, 0, len(c.stored))
 	for _, s := range c.stored {
-		e, known, err := f.openOne(ctx, s)
+		e, known, err := openPatiently(ctx, f.Codec, s, f.fault)
 		if err != nil {
 			c.err = &Poison{Projection: f.status.Name, Position: s.Position, ID: s.ID, Stream: s.Stream, Type: s.Type, Err: err}
 			c.upTo, c.caughtUp = s.Position-1, false
@@ -146,18 +146,4 @@ func (f *Follower) open(ctx context.Context, c *chunk) {
 		}
 	}
 	c.stored = nil
-}
-
-// openOne waits while what it needs to open an event is away.
-func (f *Follower) openOne(ctx context.Context, s journal.Stored) (record.Event, bool, error) {
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		e, known, err := f.Codec.Open(ctx, s)
-		if record.KindOf(err) != record.Unavailable || ctx.Err() != nil {
-			return e, known, err
-		}
-		f.fault(err)
-		if !sleep(ctx, pause) {
-			return e, known, err
-		}
-	}
 }

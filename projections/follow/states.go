@@ -3,7 +3,6 @@ package follow
 import (
 	"container/list"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -47,27 +46,13 @@ func HistoryOf(r Reader, o Opener) History {
 	}
 }
 
-// Snapshot is a stored state. State is the JSON of the category's state, which marshals without loss.
-type Snapshot struct {
-	Revision uint64
-	Position uint64
-	Erased   bool
-	State    []byte
-}
-
-// SnapshotOf makes the snapshot of a file.
-func SnapshotOf(f *record.File) (Snapshot, error) {
-	raw, err := json.Marshal(f.State)
-	return Snapshot{Revision: f.Revision, Position: f.Position, Erased: f.Erased, State: raw}, err
-}
-
 // StatesOptions configure States. Categories and History are required.
 type StatesOptions struct {
 	Categories Categories
 	History    History
-	// Load finds the newest snapshot stored for a stream, which may be older than its newest event; nil: there are none.
-	Load func(ctx context.Context, stream string) (Snapshot, bool, error)
-	Size int // how many files stay in memory after Trim; 5,000 by default
+	// Load brings a new file to its snapshot: state, revision, position, and Exists when there is one. A snapshot may be
+	// older than what was folded last. nil: there are none.
+	Load func(ctx context.Context, f *record.File) error
 }
 
 // States folds the files of a projection, each event once. It keeps the files used last; one that is not in memory comes
@@ -88,9 +73,6 @@ type held struct {
 
 // NewStates makes an empty States.
 func NewStates(o StatesOptions) *States {
-	if o.Size <= 0 {
-		o.Size = 5000
-	}
 	return &States{StatesOptions: o, files: map[string]*list.Element{}, used: list.New(), touched: map[*held]bool{}}
 }
 
@@ -158,16 +140,11 @@ func (s *States) before(ctx context.Context, e record.Event) (*held, error) {
 func (s *States) load(ctx context.Context, k *record.Category, e record.Event) (*held, error) {
 	h := &held{file: record.NewFile(k, e.Stream)}
 	if s.Load != nil {
-		snap, ok, err := s.Load(ctx, e.Stream)
-		if err != nil {
-			return nil, err
+		if err := s.Load(ctx, h.file); err != nil {
+			return nil, fmt.Errorf("snapshot: %w", err)
 		}
-		if ok && snap.Revision < e.Revision {
-			if err := json.Unmarshal(snap.State, h.file.State); err != nil {
-				return nil, fmt.Errorf("snapshot: %w", err)
-			}
-			f := h.file
-			f.Exists, f.Revision, f.Position, f.Erased = true, snap.Revision, snap.Position, snap.Erased
+		if h.file.Exists && h.file.Revision >= e.Revision {
+			h.file = record.NewFile(k, e.Stream)
 		}
 	}
 	from := uint64(0)
@@ -237,10 +214,10 @@ func (s *States) read(ctx context.Context, stream string, from, until uint64) ([
 	return events, nil
 }
 
-// Trim lets go of the files used least recently, down to Size. Each file that has taken in more than keep events since its
-// snapshot, and each one that is let go with any, is passed to save first, which may be nil; call it within the
-// transaction that stores what follows from the files.
-func (s *States) Trim(keep int, save func(*record.File) error) error {
+// Trim lets go of the files used least recently, down to size; until it is called every file stays in memory. Each file
+// that has taken in more than keep events since its snapshot, and each one that is let go with any, is passed to save
+// first, which may be nil; call it within the transaction that stores what follows from the files.
+func (s *States) Trim(size, keep int, save func(*record.File) error) error {
 	if save != nil {
 		for h := range s.touched {
 			if h.unsaved > keep {
@@ -251,7 +228,7 @@ func (s *States) Trim(keep int, save func(*record.File) error) error {
 		}
 	}
 	clear(s.touched)
-	for s.used.Len() > s.Size {
+	for s.used.Len() > size {
 		h := s.used.Back().Value.(*held)
 		if save != nil && h.unsaved > 0 {
 			if err := h.save(save); err != nil {

@@ -19,10 +19,6 @@ import (
 	"yidang/projections/follow"
 )
 
-// keepUnsaved is how many events of a file may come after its snapshot: what a restart reads from the journal for each file
-// it meets again.
-const keepUnsaved = 64
-
 // writer is one transaction.
 type writer struct {
 	s     *store
@@ -41,7 +37,7 @@ type dirty struct {
 	person  uuid.UUID // of a case: from the metadata, which outlives a key
 	opened  time.Time // of an erased file: when its first event happened
 	ended   []endedRow
-	replace []uint64 // positions whose ended duties are void
+	replace bool // the ended duties stored so far do not count
 	oldCase *caseRow
 }
 
@@ -67,7 +63,7 @@ func (s *store) Apply(ctx context.Context, b follow.Batch) error {
 		}
 		change = w.tally
 		s.position, s.started = max(s.position, b.UpTo), true
-		return exec(w.c, `INSERT INTO meta (key, value) VALUES ('position', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, int64(s.position))
+		return w.setMeta("position", int64(s.position))
 	})
 	if err != nil {
 		return err
@@ -119,10 +115,7 @@ func (w *writer) take(e record.Event) error {
 		return fmt.Errorf("the state of category %s is no casework.Program", k.Name)
 	}
 	if folded.Anew {
-		d.ended = nil
-		for _, past := range folded.History {
-			d.replace = append(d.replace, past.Position)
-		}
+		d.ended, d.replace = nil, true
 	}
 	return d.ends(program.Core().Duties.TakeChanges(), e, folded.History)
 }
@@ -183,7 +176,7 @@ func (w *writer) flush() error {
 			return fmt.Errorf("file %s: %w", d.file.Stream, err)
 		}
 	}
-	return w.s.states.Trim(keepUnsaved, w.saveSnapshot)
+	return w.s.states.Trim(w.s.o.CacheStates, keepUnsaved, w.saveSnapshot)
 }
 
 func (w *writer) flushPerson(d *dirty) error {
@@ -318,8 +311,8 @@ func (w *writer) alsoOf(p *personRow) (also []int64, err error) {
 }
 
 func (w *writer) flushEnded(d *dirty, row *caseRow) error {
-	for _, position := range d.replace {
-		if err := w.dropEnded(position); err != nil {
+	if d.replace {
+		if err := w.dropEnded(row.n); err != nil {
 			return err
 		}
 	}
@@ -332,8 +325,8 @@ func (w *writer) flushEnded(d *dirty, row *caseRow) error {
 		if e.holder, err = w.s.places.number(w.c, e.duty.Officer); err != nil {
 			return err
 		}
-		err = exec(w.c, `INSERT INTO ended (position, seq, kase, village, holder, duty) VALUES (?, ?, ?, ?, ?, ?)`,
-			int64(e.position), e.seq, e.kase, e.village, e.holder, packDuty(nil, e.duty))
+		err = exec(w.c, `INSERT INTO ended (`+endedColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
+			e.kase, int64(e.position), e.seq, e.village, e.holder, packDuty(nil, e.duty))
 		if err != nil {
 			return err
 		}
@@ -375,20 +368,6 @@ func (w *writer) flushOfficer(d *dirty) error {
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, erased = excluded.erased, body = excluded.body`, d.file.ID[:], row.Name, row.Erased, body)
 }
 
-// saveSnapshot stores a file that leaves memory or has grown. The few events of a person are as quickly read again.
-func (w *writer) saveSnapshot(f *record.File) error {
-	if f.Erased || f.Revision < 4 {
-		return nil
-	}
-	snap, err := follow.SnapshotOf(f)
-	if err != nil {
-		return fmt.Errorf("snapshot of %s: %w", f.Stream, err)
-	}
-	return exec(w.c, `INSERT INTO snapshots (stream, revision, position, erased, state) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (stream) DO UPDATE SET revision = excluded.revision, position = excluded.position, erased = excluded.erased, state = excluded.state`,
-		f.Stream, int64(snap.Revision), int64(snap.Position), snap.Erased, snap.State)
-}
-
 // forget folds streams anew whose keys are gone, and writes the blank rows that follow.
 func (s *store) forget(ctx context.Context, streams []string) error {
 	var change tallyChange
@@ -409,7 +388,8 @@ func (s *store) forget(ctx context.Context, streams []string) error {
 }
 
 func (w *writer) forget(stream string) error {
-	if err := exec(w.c, `DELETE FROM snapshots WHERE stream = ?`, stream); err != nil {
+	_, id, _ := record.SplitStream(stream)
+	if err := exec(w.c, `DELETE FROM snapshots WHERE n = (SELECT n FROM cases WHERE id = ?)`, id[:]); err != nil {
 		return err
 	}
 	w.s.states.Drop(stream)
@@ -424,8 +404,57 @@ func (w *writer) forget(stream string) error {
 			return err
 		}
 		if d := w.dirty[stream]; d != nil {
-			d.fresh, d.replace = false, append(d.replace, e.Position)
+			d.fresh, d.replace = false, true
 		}
 	}
 	return nil
+}
+
+// Filled and Fill make a store a follow.Target: a new file is filled with whole streams, part by part.
+func (s *store) Filled(ctx context.Context) (p follow.Part, err error) {
+	err = s.db.Read(ctx, func(c *sealed.Conn) error {
+		return query(c, `SELECT key, value FROM meta`, nil, func(st *sqlite3.Stmt) error {
+			switch n := st.ColumnInt64(1); st.ColumnText(0) {
+			case "fill.until":
+				p.Until = uint64(n)
+			case "fill.done":
+				p.Done = int(n)
+			case "fill.of":
+				p.Of = int(n)
+			}
+			return nil
+		})
+	})
+	return p, storeError(err)
+}
+
+// Fill is documented at follow.Target.
+func (s *store) Fill(ctx context.Context, events []record.Event, p follow.Part) error {
+	return s.write(ctx, func(w *writer) error {
+		for _, e := range events {
+			if err := w.take(e); err != nil {
+				return &follow.Poison{Projection: s.Name(), Position: e.Position, ID: e.ID, Stream: e.Stream, Type: e.Type, Err: err}
+			}
+		}
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if err := s.states.Trim(0, keepUnsaved, w.saveSnapshot); err != nil { // the part's streams are whole
+			return err
+		}
+		for key, n := range map[string]int64{"fill.until": int64(p.Until), "fill.done": int64(p.Done), "fill.of": int64(p.Of)} {
+			if err := w.setMeta(key, n); err != nil {
+				return err
+			}
+		}
+		if !p.Whole() {
+			return nil
+		}
+		s.position, s.started = p.Until, true
+		return w.setMeta("position", int64(p.Until))
+	})
+}
+
+func (w *writer) setMeta(key string, n int64) error {
+	return exec(w.c, `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, n)
 }

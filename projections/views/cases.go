@@ -50,6 +50,7 @@ type worklistCursor struct {
 	ended         bool
 	due, duty     int64
 	position, seq int64
+	kase          int64 // not part of the text: position and seq say it all
 }
 
 func (c worklistCursor) compare(o worklistCursor) int { // the latest first

@@ -175,7 +175,8 @@ var statusNumbers = map[casework.Status]int{casework.Done: 1, casework.Excused: 
 
 func (w *writer) addPast(e endedRow, isSealed bool) error {
 	for _, s := range e.scopes(isSealed) {
-		err := exec(w.c, `INSERT INTO past (scope, position, seq, status) VALUES (?, ?, ?, ?)`, int64(s), int64(e.position), e.seq, statusNumbers[e.duty.Status])
+		err := exec(w.c, `INSERT INTO past (scope, position, seq, kase, status) VALUES (?, ?, ?, ?, ?)`,
+			int64(s), int64(e.position), e.seq, e.kase, statusNumbers[e.duty.Status])
 		if err != nil {
 			return err
 		}
@@ -183,10 +184,9 @@ func (w *writer) addPast(e endedRow, isSealed bool) error {
 	return nil
 }
 
-// changePast moves the ended duties of a case that was sealed, or is so no more, to where they show now.
-func (w *writer) changePast(row *caseRow) error {
-	var ended []endedRow
-	err := query(w.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ?`, []any{row.n}, func(st *sqlite3.Stmt) error {
+// dropPast removes a case's entries among the ended duties, and gives what they stood for.
+func (w *writer) dropPast(kase int64) (ended []endedRow, err error) {
+	err = query(w.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ?`, []any{kase}, func(st *sqlite3.Stmt) error {
 		e, err := scanEnded(st)
 		ended = append(ended, e)
 		return err
@@ -197,6 +197,14 @@ func (w *writer) changePast(row *caseRow) error {
 				err = exec(w.c, `DELETE FROM past WHERE scope = ? AND position = ? AND seq = ?`, int64(s), int64(e.position), e.seq)
 			}
 		}
+	}
+	return ended, err
+}
+
+// changePast moves the ended duties of a case that was sealed, or is so no more, to where they show now.
+func (w *writer) changePast(row *caseRow) error {
+	ended, err := w.dropPast(row.n)
+	for _, e := range ended {
 		if err == nil {
 			err = w.addPast(e, row.sealed)
 		}
@@ -204,31 +212,14 @@ func (w *writer) changePast(row *caseRow) error {
 	return err
 }
 
-// dropEnded removes the ended duties of an event, whatever they were.
-func (w *writer) dropEnded(position uint64) error {
+// dropEnded removes the ended duties of a case.
+func (w *writer) dropEnded(kase int64) error {
 	if w.s.indexing {
-		if err := w.dropPast(position); err != nil {
+		if _, err := w.dropPast(kase); err != nil {
 			return err
 		}
 	}
-	return exec(w.c, `DELETE FROM ended WHERE position = ?`, int64(position))
-}
-
-func (w *writer) dropPast(position uint64) error {
-	var scopes []scope
-	err := query(w.c, `SELECT village, holder FROM ended WHERE position = ?`, []any{int64(position)}, func(st *sqlite3.Stmt) error {
-		scopes = append(scopes, endedRow{village: st.ColumnInt64(0), holder: st.ColumnInt64(1)}.scopes(false)...)
-		return nil
-	})
-	if err != nil || len(scopes) == 0 {
-		return err
-	}
-	for _, s := range append(scopes, scopeOf(sealedAway, 0)) {
-		if err := exec(w.c, `DELETE FROM past WHERE scope = ? AND position = ?`, int64(s), int64(position)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return exec(w.c, `DELETE FROM ended WHERE kase = ?`, kase)
 }
 
 // indexBlock is how many entries are sorted at a time while the index is made: inserts in order are what makes it quick.
@@ -254,8 +245,7 @@ func (w *writer) index() error {
 		terms = terms[:0]
 		return nil
 	}
-	if err := w.c.Exec(`CREATE INDEX people_name ON people (name, birth, phone); CREATE INDEX cases_person ON cases (person);
-		CREATE INDEX ended_case ON ended (kase)`); err != nil {
+	if err := w.c.Exec(`CREATE INDEX people_name ON people (name, birth, phone); CREATE INDEX cases_person ON cases (person)`); err != nil {
 		return err
 	}
 	if err := w.indexAlso(); err != nil {
@@ -350,20 +340,54 @@ func (w *writer) indexCases() error {
 	if err != nil {
 		return err
 	}
-	return query(w.c, `SELECT `+endedColumns+` FROM ended`, nil, func(st *sqlite3.Stmt) error {
+	return w.indexEnded(isSealed)
+}
+
+func (w *writer) indexEnded(isSealed map[int64]bool) error {
+	type entry struct {
+		scope    scope
+		position int64
+		seq      int
+		kase     int64
+		status   int
+	}
+	var entries []entry
+	flush := func() error {
+		slices.SortFunc(entries, func(a, b entry) int {
+			return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.position, b.position), cmp.Compare(a.seq, b.seq))
+		})
+		for _, e := range entries {
+			if err := exec(w.c, `INSERT INTO past (scope, position, seq, kase, status) VALUES (?, ?, ?, ?, ?)`, int64(e.scope), e.position, e.seq, e.kase, e.status); err != nil {
+				return err
+			}
+		}
+		entries = entries[:0]
+		return nil
+	}
+	err := query(w.c, `SELECT `+endedColumns+` FROM ended`, nil, func(st *sqlite3.Stmt) error {
 		e, err := scanEnded(st)
 		if err != nil {
 			return err
 		}
-		return w.addPast(e, isSealed[e.kase])
+		for _, s := range e.scopes(isSealed[e.kase]) {
+			entries = append(entries, entry{s, int64(e.position), e.seq, e.kase, statusNumbers[e.duty.Status]})
+		}
+		if len(entries) < indexBlock {
+			return nil
+		}
+		return flush()
 	})
+	if err != nil {
+		return err
+	}
+	return flush()
 }
 
-const endedColumns = `position, seq, kase, village, holder, duty`
+const endedColumns = `kase, position, seq, village, holder, duty`
 
 func scanEnded(st *sqlite3.Stmt) (e endedRow, err error) {
 	e = endedRow{
-		position: uint64(st.ColumnInt64(0)), seq: st.ColumnInt(1), kase: st.ColumnInt64(2), village: st.ColumnInt64(3), holder: st.ColumnInt64(4),
+		kase: st.ColumnInt64(0), position: uint64(st.ColumnInt64(1)), seq: st.ColumnInt(2), village: st.ColumnInt64(3), holder: st.ColumnInt64(4),
 	}
 	e.duty, _, err = unpackDuty(st.ColumnRawBlob(5))
 	return e, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"yidang/projections/follow"
 )
@@ -15,7 +14,7 @@ type RebuildOptions struct {
 	Source   follow.Source
 	Codec    follow.Opener
 	Metrics  *follow.Metrics
-	Progress func(follow.Status) // called about once a second; may be nil
+	Progress func(follow.BackfillStatus) // called about once a second; may be nil
 }
 
 // rebuildSuffix names the file that is built beside the one that is read.
@@ -37,7 +36,14 @@ func (v *Views) Rebuild(ctx context.Context, o RebuildOptions) error {
 	if err != nil {
 		return fmt.Errorf("rebuild views: %w", err)
 	}
-	if err := v.rebuild(ctx, s, o); err != nil {
+	err = v.rebuild(ctx, s, o)
+	if errors.Is(err, follow.ErrSpoolLost) {
+		if err := errors.Join(s.close(), remove(path)); err != nil {
+			return err
+		}
+		return v.Rebuild(ctx, o)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("rebuild views: %w", err), s.close())
 	}
 	return nil
@@ -48,7 +54,9 @@ func (v *Views) rebuild(ctx context.Context, s *store, o RebuildOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := s.feed(ctx, o, head); err != nil {
+	if _, err := follow.Backfill(ctx, s, follow.BackfillOptions{
+		Source: o.Source, Codec: o.Codec, Dir: s.path + ".parts", Until: head, Log: s.o.Log, Progress: o.Progress,
+	}); err != nil {
 		return err
 	}
 	if err := s.finish(ctx); err != nil {
@@ -71,27 +79,15 @@ func (v *Views) rebuild(ctx context.Context, s *store, o RebuildOptions) error {
 
 // feed brings a store to a position.
 func (s *store) feed(ctx context.Context, o RebuildOptions, until uint64) error {
-	if s.position >= until {
+	if s.started && s.position >= until {
 		return nil
 	}
 	f := follow.New(follow.Options{Source: o.Source, Codec: o.Codec, Projection: s, Metrics: o.Metrics, Log: s.o.Log, Until: until})
-	done := make(chan error, 1)
-	go func() { done <- f.Run(ctx) }()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-done:
-			if err == nil {
-				err = ctx.Err()
-			}
-			return err
-		case <-tick.C:
-			if o.Progress != nil {
-				o.Progress(f.Status())
-			}
-		}
+	err := f.Run(ctx)
+	if err == nil {
+		err = ctx.Err()
 	}
+	return err
 }
 
 // finish makes the entries of a store that nobody fed up to the present.

@@ -37,15 +37,15 @@ CREATE TABLE cases (
 	last_met INTEGER NOT NULL, revision INTEGER NOT NULL,
 	owed BLOB NOT NULL -- open duties
 ) STRICT;
-CREATE TABLE ended ( -- duties that were fulfilled, excused or cancelled, by the event that did it
-	position INTEGER NOT NULL, seq INTEGER NOT NULL, kase INTEGER NOT NULL, village INTEGER NOT NULL, holder INTEGER NOT NULL,
-	duty BLOB NOT NULL, PRIMARY KEY (position, seq)
+CREATE TABLE ended ( -- duties that were fulfilled, excused or cancelled, by the position of the event that did it
+	kase INTEGER NOT NULL, position INTEGER NOT NULL, seq INTEGER NOT NULL, village INTEGER NOT NULL, holder INTEGER NOT NULL,
+	duty BLOB NOT NULL, PRIMARY KEY (kase, position, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE officers (id BLOB PRIMARY KEY, name TEXT NOT NULL, erased INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE units (id BLOB PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE snapshots (
-	stream TEXT PRIMARY KEY, revision INTEGER NOT NULL, position INTEGER NOT NULL, erased INTEGER NOT NULL, state BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+CREATE TABLE snapshots ( -- folded cases, so that one that is not in memory need not be read from the journal
+	n INTEGER PRIMARY KEY, revision INTEGER NOT NULL, position INTEGER NOT NULL, state BLOB NOT NULL, owed BLOB NOT NULL
+) STRICT;
 -- What follows is made from the rows above when the file has caught up.
 CREATE TABLE terms (scope INTEGER NOT NULL, term TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (scope, term, n)) STRICT, WITHOUT ROWID;
 CREATE TABLE listed (scope INTEGER NOT NULL, closed INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (scope, closed, n)) STRICT, WITHOUT ROWID;
@@ -54,7 +54,7 @@ CREATE TABLE due (
 	PRIMARY KEY (scope, due, duty, kase)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE past (
-	scope INTEGER NOT NULL, position INTEGER NOT NULL, seq INTEGER NOT NULL, status INTEGER NOT NULL,
+	scope INTEGER NOT NULL, position INTEGER NOT NULL, seq INTEGER NOT NULL, kase INTEGER NOT NULL, status INTEGER NOT NULL,
 	PRIMARY KEY (scope, position, seq)
 ) STRICT, WITHOUT ROWID;
 `
@@ -89,7 +89,7 @@ func openStore(ctx context.Context, o Options, path string) (*store, error) {
 		return nil, err
 	}
 	s := &store{o: o, path: path, db: db, places: newPlaces(), tallies: newTallies()}
-	s.states = follow.NewStates(follow.StatesOptions{Categories: o.Catalog, History: o.History, Load: s.loadSnapshot, Size: o.CacheStates})
+	s.states = follow.NewStates(follow.StatesOptions{Categories: o.Catalog, History: o.History, Load: s.loadSnapshot})
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -163,17 +163,6 @@ func (s *store) Checkpoint(ctx context.Context) (position uint64, started bool, 
 		})
 	})
 	return position, started, storeError(err)
-}
-
-func (s *store) loadSnapshot(_ context.Context, stream string) (snap follow.Snapshot, ok bool, err error) {
-	err = query(s.conn, `SELECT revision, position, erased, state FROM snapshots WHERE stream = ?`, []any{stream}, func(st *sqlite3.Stmt) error {
-		snap = follow.Snapshot{
-			Revision: uint64(st.ColumnInt64(0)), Position: uint64(st.ColumnInt64(1)), Erased: st.ColumnBool(2), State: st.ColumnBlob(3, nil),
-		}
-		ok = true
-		return nil
-	})
-	return snap, ok, err
 }
 
 // exec runs a statement.

@@ -313,13 +313,13 @@ func (l *worklist) past(c worklistCursor) error {
 
 func (l *worklist) mergePast(c worklistCursor, want int) (page []worklistCursor, err error) {
 	for _, s := range l.pastScopes() {
-		err := query(l.r.c, `SELECT position, seq, status FROM past WHERE scope = ? AND (position, seq) < (?, ?) ORDER BY position DESC, seq DESC`,
+		err := query(l.r.c, `SELECT position, seq, kase, status FROM past WHERE scope = ? AND (position, seq) < (?, ?) ORDER BY position DESC, seq DESC`,
 			[]any{int64(s), c.position, c.seq}, func(st *sqlite3.Stmt) error {
-				e := worklistCursor{ended: true, position: st.ColumnInt64(0), seq: st.ColumnInt64(1)}
+				e := worklistCursor{ended: true, position: st.ColumnInt64(0), seq: st.ColumnInt64(1), kase: st.ColumnInt64(2)}
 				if len(page) == want && e.compare(page[want-1]) >= 0 {
 					return errEnough
 				}
-				if !l.asked(endedStandings[st.ColumnInt(2)-1]) {
+				if !l.asked(endedStandings[st.ColumnInt(3)-1]) {
 					return nil
 				}
 				i, found := slices.BinarySearchFunc(page, e, worklistCursor.compare)
@@ -345,7 +345,7 @@ func (l *worklist) pastScopes() []scope {
 
 func (l *worklist) addPast(e worklistCursor) error {
 	var row endedRow
-	err := query(l.r.c, `SELECT `+endedColumns+` FROM ended WHERE position = ? AND seq = ?`, []any{e.position, e.seq}, func(st *sqlite3.Stmt) (err error) {
+	err := query(l.r.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ? AND position = ? AND seq = ?`, []any{e.kase, e.position, e.seq}, func(st *sqlite3.Stmt) (err error) {
 		row, err = scanEnded(st)
 		return err
 	})
