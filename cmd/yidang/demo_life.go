@@ -22,9 +22,9 @@ func (d *demo) live(until time.Time) error {
 	}
 	days := int(until.Sub(d.clock).Hours() / 24)
 	for day := range days {
-		morning := record.DayOf(d.clock).Add(8 * time.Hour)
+		afternoon := record.DayOf(d.clock).Add(14 * time.Hour)
 		for i, id := range d.cases {
-			d.clock = morning.Add(time.Duration(i%60) * 8 * time.Minute)
+			d.clock = afternoon.Add(time.Duration(i%60) * 4 * time.Minute)
 			if d.clock.After(until) {
 				return nil
 			}
@@ -32,7 +32,7 @@ func (d *demo) live(until time.Time) error {
 				return err
 			}
 		}
-		d.clock = morning.AddDate(0, 0, 1)
+		d.clock = afternoon.AddDate(0, 0, 1)
 		if day%30 == 29 {
 			fmt.Fprintf(d.program.err, "demo: %s\n", d.clock.Format(record.Day))
 		}
@@ -99,6 +99,10 @@ func (d *demo) fulfil(id uuid.UUID, c *drugs.Case, duty casework.Duty) error {
 	case "lead":
 		officer, role := d.suitable(c)
 		return d.late(office, "casework.assign_responsible", id, casework.AssignResponsible{Officer: officer, Role: role, Lead: true})
+	case "team":
+		return d.late(office, "drugs.form_team", id, drugs.FormTeam{Members: []drugs.TeamMember{
+			{Role: "full-time-worker", Member: d.cadres[c.Village]}, {Role: "community-police", Member: d.police[0]},
+			{Role: "medic", Member: d.medics[c.Village]}, {Role: "volunteer", Member: d.helpers[c.Village]}}})
 	case "tell-tier":
 		return d.late(d.police[0], "drugs.tell_tier", id, drugs.TellTier{How: "in-person", Note: "本人表示知悉"})
 	case "tier-review":
@@ -120,7 +124,7 @@ func (d *demo) fulfil(id uuid.UUID, c *drugs.Case, duty casework.Duty) error {
 func (d *demo) late(officer uuid.UUID, command string, id uuid.UUID, in any) error {
 	ago := time.Duration(d.rand.IntN(300)) * time.Minute
 	if d.rand.IntN(10) == 0 {
-		ago = time.Duration(d.rand.IntN(60)) * time.Hour
+		ago += time.Duration(d.rand.IntN(3)) * 24 * time.Hour
 	}
 	_, err := d.r.exec.Do(d.program.ctx, commands.Request{Category: "drugs", Command: command, ID: id, Officer: officer, Input: in, Occurred: d.clock.Add(-ago)})
 	if err != nil {

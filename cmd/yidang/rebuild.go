@@ -53,7 +53,7 @@ func (cmd rebuildCmd) Run(p *program) error {
 
 func (r *records) rebuildViews(p *program) error {
 	began := time.Now()
-	err := r.views.Rebuild(p.ctx, views.RebuildOptions{Source: r.journal, Codec: r.exec.Codec, Progress: func(s follow.Status) { progress(p, "views", s) }})
+	err := r.views.Rebuild(p.ctx, views.RebuildOptions{Source: r.journal, Codec: r.exec.Codec, Progress: func(s follow.BackfillStatus) { progress(p, "views", s.Read, s.Until) }})
 	return finished(p, "views", began, err)
 }
 
@@ -79,13 +79,14 @@ func (r *records) rebuildAnalytics(p *program) error {
 			tick.Stop()
 			return finished(p, "analytics", began, err)
 		case <-tick.C:
-			progress(p, "analytics", f.Status())
+			s := f.Status()
+			progress(p, "analytics", s.Position, head)
 		}
 	}
 }
 
-func progress(p *program, name string, s follow.Status) {
-	fmt.Fprintf(p.err, "\r%s: %d of %d", name, s.Position, s.Head)
+func progress(p *program, name string, done, of uint64) {
+	fmt.Fprintf(p.err, "\r%s: %d of %d", name, done, of)
 }
 
 func finished(p *program, name string, began time.Time, err error) error {

@@ -79,6 +79,7 @@ func withServer(p *program, started func(address string)) (err error) {
 	if err != nil {
 		return err
 	}
+	r.registry.MustRegister(gauges{r, stats, r.exec.Now})
 	server, err := api.New(r.apiOptions(p, stats))
 	if err != nil {
 		return err
@@ -137,8 +138,8 @@ func scheme(c Config) string {
 // apiOptions hands the parts to the API.
 func (r *records) apiOptions(p *program, stats *statistics) api.Options {
 	l := p.config.Limits
-	return api.Options{
-		Executor: r.exec, Catalog: r.catalog, Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "",
+	o := api.Options{
+		Executor: r.exec, Catalog: r.catalog, Views: r.views, Follower: r.follower, Attachments: r.blobs, Importer: r.importer(), Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "",
 		Build:      api.Build{Version: version, Revision: revision(), Go: runtime.Version()},
 		SessionKey: r.vault.Secret("sessions"), Hasher: auth.NewHasher(runtime.GOMAXPROCS(0)),
 		Limits: api.Limits{Body: l.RequestBytes, Upload: l.UploadBytes, PerSession: float64(l.PerSession), PerAddress: float64(l.PerAddress),
@@ -149,6 +150,10 @@ func (r *records) apiOptions(p *program, stats *statistics) api.Options {
 			{Name: "reports", Check: stats.ready},
 		},
 	}
+	if stats.store != nil {
+		o.Reports = stats.report
+	}
+	return o
 }
 
 func (r *records) journalReady(ctx context.Context) error {

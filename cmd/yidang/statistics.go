@@ -9,6 +9,7 @@ import (
 	"yidang/projections/analytics"
 	"yidang/projections/analytics/embedded"
 	"yidang/projections/follow"
+	"yidang/projections/reports"
 )
 
 // statistics is the ClickHouse side: the engine (or the address of a server), the loader, and what reports query. Without
@@ -69,6 +70,11 @@ func (s *statistics) startEngine(p *program) error {
 		Dir: filepath.Join(p.config.projectionsDir(), "clickhouse"), Log: p.log})
 	s.engine = engine
 	return err
+}
+
+// report answers a report.
+func (s *statistics) report(ctx context.Context, name string, parameters map[string]string, position uint64) (*reports.Result, error) {
+	return reports.Run(ctx, s.store, name, parameters, position)
 }
 
 // ready tells whether reports can be asked for.

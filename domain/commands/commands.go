@@ -444,7 +444,9 @@ func (x *Executor) append(ctx context.Context, target *entry, f *record.File, r 
 	if f.Exists {
 		expected = journal.Exactly(f.Revision)
 	}
+	began := time.Now()
 	done, err := x.Journal.Append(ctx, f.Stream, expected, proposed...)
+	x.Metrics.appended(began)
 	if errors.Is(err, journal.ErrUnknownOutcome) && ctx.Err() == nil {
 		// The same event ids at the same place: the store answers a repeat with the first result.
 		done, err = x.Journal.Append(ctx, f.Stream, expected, proposed...)

@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	seconds   *prometheus.HistogramVec
 	conflicts *prometheus.CounterVec
+	appends   prometheus.Histogram
 }
 
 // NewMetrics registers the collectors.
@@ -25,7 +26,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "yidang_command_conflicts_total", Help: "Appends refused because the stream had moved on; each was decided again.",
 		}, []string{"command"}),
 	}
-	reg.MustRegister(m.seconds, m.conflicts)
+	m.appends = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "yidang_append_seconds", Help: "Time of one append to the journal, until it is durable.", Buckets: prometheus.ExponentialBuckets(0.0002, 2, 14),
+	})
+	reg.MustRegister(m.seconds, m.conflicts, m.appends)
 	return m
 }
 
@@ -45,5 +49,11 @@ func (m *Metrics) observe(command string, began time.Time, err *error) {
 func (m *Metrics) conflict(command string) {
 	if m != nil {
 		m.conflicts.WithLabelValues(command).Inc()
+	}
+}
+
+func (m *Metrics) appended(began time.Time) {
+	if m != nil {
+		m.appends.Observe(time.Since(began).Seconds())
 	}
 }
