@@ -23,6 +23,8 @@ type server struct {
 	log    *os.File
 	ready  time.Duration // from the start of the process to the first /readyz that says so
 	stopIt context.CancelFunc
+	// reports tells that there is an engine for them.
+	reports bool
 
 	mu   sync.Mutex
 	peak float64 // MB resident, since the start or the last reset
@@ -45,7 +47,7 @@ func (b *bench) start(ctx context.Context, data string) (*server, error) {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	s := &server{base: "http://" + address, ended: make(chan error, 1)}
+	s := &server{base: "http://" + address, reports: b.library != "", ended: make(chan error, 1)}
 	if s.log, err = os.OpenFile(filepath.Join(b.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return nil, err
 	}
@@ -113,16 +115,18 @@ func (s *server) stop() error {
 	return errors.Join(err, s.log.Close())
 }
 
-// caughtUp waits until every part says that it is ready, reports too.
+// caughtUp waits until every part says that it is ready, reports too where there is an engine, and nothing is left to do.
 func (s *server) caughtUp(ctx context.Context, c *client) error {
 	for range 600 {
-		var r struct{ Parts []struct{ Ready bool } }
+		var r struct {
+			Parts []struct{ Ready, Needed bool }
+		}
 		if err := c.get(ctx, "/readyz", &r); err != nil {
 			return err
 		}
 		all := true
 		for _, p := range r.Parts {
-			all = all && p.Ready
+			all = all && (p.Ready || !p.Needed && !s.reports)
 		}
 		if all {
 			return quiet(ctx, s.cmd.Process.Pid)
