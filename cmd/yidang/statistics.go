@@ -4,8 +4,6 @@ import (
 	"context"
 	"path/filepath"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-
 	"yidang/projections/analytics"
 	"yidang/projections/analytics/embedded"
 	"yidang/projections/follow"
@@ -36,20 +34,20 @@ func (r *records) openStatistics(p *program) (*statistics, error) {
 		s.missing = analytics.ErrNoEngine
 		return s, nil
 	}
-	var engine *clickhouse.Options
+	o := analytics.Options{
+		Connection: a.Connection, Path: filepath.Join(p.config.projectionsDir(), "analytics.db"), Key: r.vault.Secret("analytics"),
+		MAC: r.vault.MAC, Categories: r.catalog, History: follow.HistoryOf(r.journal, r.exec.Codec), Log: p.log,
+	}
 	if a.Connection == "" {
 		if s.missing = s.startEngine(p); s.missing != nil {
 			p.log.Warn("no reports", "reason", s.missing)
 			return s, nil
 		}
 		r.closers = append(r.closers, s.engine.Close)
-		engine = s.engine.Options()
+		o.Engine = s.engine.Options()
 	}
 	var err error
-	s.store, err = analytics.Open(p.ctx, analytics.Options{
-		Connection: a.Connection, Engine: engine, Path: filepath.Join(p.config.projectionsDir(), "analytics.db"), Key: r.vault.Secret("analytics"),
-		MAC: r.vault.MAC, Categories: r.catalog, History: follow.HistoryOf(r.journal, r.exec.Codec), Log: p.log,
-	})
+	s.store, err = analytics.Open(p.ctx, o)
 	if err != nil {
 		return nil, err
 	}
