@@ -71,7 +71,7 @@ type CaseFile struct {
 }
 
 type casesQuery struct {
-	at
+	AtLeast
 	Village uuid.UUID `query:"village"`
 	Program string    `query:"program" maxLength:"40"`
 	Tier    string    `query:"tier" maxLength:"40"`
@@ -82,7 +82,7 @@ type casesQuery struct {
 }
 
 type caseQuery struct {
-	when
+	Moments
 	ID uuid.UUID `path:"id" doc:"of the case"`
 }
 
@@ -98,7 +98,7 @@ func (s *Server) cases(ctx context.Context, in *casesQuery) (*shown[Cases], erro
 	if err != nil {
 		return nil, err
 	}
-	if err := s.wait(ctx, in.at); err != nil {
+	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	rows, next, position, err := s.options.Views.Cases(ctx, views.CaseQuery{Reach: r.Reach, Village: in.Village, Program: in.Program, Tier: in.Tier, Officer: in.Officer, OpenOnly: in.Open, Limit: in.Limit, Cursor: in.Cursor})
@@ -124,7 +124,7 @@ func (s *Server) oneCase(ctx context.Context, in *caseQuery) (*shown[CaseFile], 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.wait(ctx, in.at); err != nil {
+	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	row, ok, err := s.options.Views.Case(ctx, in.ID)

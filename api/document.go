@@ -28,7 +28,7 @@ func (s *Server) document() huma.Config {
 			Servers:    []*huma.Server{{URL: "/", Description: "this server"}},
 			Components: &huma.Components{Schemas: newRegistry(), SecuritySchemes: s.securitySchemes()},
 		},
-		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat},
+		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}, // json: of problem+json
 		DefaultFormat: "application/json",
 		Transformers:  []huma.Transformer{s.transform},
 	}

@@ -39,8 +39,10 @@ type acceptAll struct {
 }
 
 type declineAll struct {
-	acceptAll
-	Reason string `json:"reason" minLength:"2" maxLength:"300"`
+	From   uuid.UUID   `json:"from,omitzero" doc:"all that this officer leads and that waits for the caller's answer; required without cases"`
+	Cases  []uuid.UUID `json:"cases,omitempty" maxItems:"1000" doc:"only these cases"`
+	Post   uuid.UUID   `json:"post,omitzero" doc:"in which of your posts you act"`
+	Reason string      `json:"reason" minLength:"2" maxLength:"300"`
 }
 
 // HandOvers says what became of each case.

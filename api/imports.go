@@ -20,6 +20,7 @@ import (
 // Importer checks rosters against the record and takes them in; *imports.Importer is one.
 type Importer interface {
 	Check(ctx context.Context, r *imports.Roster) error
+	Unregistered(ctx context.Context, r *imports.Roster) ([]string, error)
 	Commit(ctx context.Context, r *imports.Roster, as imports.As, progress func(done, total int)) (imports.Summary, error)
 }
 
@@ -28,16 +29,32 @@ type Import struct {
 	SHA256  string                  `json:"sha256" doc:"of the file"`
 	Title   string                  `json:"title,omitempty"`
 	Unit    string                  `json:"unit,omitempty" doc:"reporting unit that the file names"`
-	Columns []imports.Column        `json:"columns" nullable:"false" doc:"how each column was understood"`
+	Columns []ImportColumn          `json:"columns" nullable:"false"`
 	Ignored []string                `json:"ignored,omitempty" doc:"what was left out, and why"`
+	Unknown []string                `json:"unregisteredVillages,omitempty" doc:"villages that must be registered, or spelled as they are, before the roster can be taken in"`
 	Counts  map[imports.Outcome]int `json:"counts" doc:"rows by outcome"`
 	Rows    []ImportRow             `json:"rows" nullable:"false"`
+}
+
+// ImportColumn says how a column was understood.
+type ImportColumn struct {
+	Letter  string `json:"letter"`
+	Heading string `json:"heading"`
+	Field   string `json:"field,omitempty" doc:"what it was read as; absent when it was not read"`
 }
 
 // ImportRow is what becomes of a row.
 type ImportRow struct {
 	imports.Judgement
-	Reasons []imports.Reason `json:"reasons,omitempty"`
+	Reasons []ImportReason `json:"reasons,omitempty"`
+}
+
+// ImportReason is one thing said about a row.
+type ImportReason struct {
+	Cell    string `json:"cell,omitempty"`
+	Column  string `json:"column,omitempty" doc:"heading"`
+	Message string `json:"message"`
+	Zh      string `json:"zh,omitempty"`
 }
 
 // ImportState is an import that was begun.
@@ -167,7 +184,13 @@ func (s *Server) importFile(ctx huma.Context) error {
 		if err := s.options.Importer.Check(ctx.Context(), roster); err != nil {
 			return err
 		}
-		answerJSON(ctx, http.StatusOK, judged(roster))
+		unknown, err := s.options.Importer.Unregistered(ctx.Context(), roster)
+		if err != nil {
+			return err
+		}
+		out := judged(roster)
+		out.Unknown = unknown
+		answerJSON(ctx, http.StatusOK, out)
 		return nil
 	}
 	state := s.begin(ctx.Context(), roster, imports.As{Officer: actor.Officer, Post: actor.Post})
@@ -201,10 +224,17 @@ func (s *Server) roster(ctx huma.Context) (*imports.Roster, error) {
 }
 
 func judged(r *imports.Roster) Import {
-	out := Import{SHA256: r.SHA256, Title: r.Title, Unit: r.Unit, Columns: r.Columns, Ignored: r.Ignored, Counts: map[imports.Outcome]int{}, Rows: []ImportRow{}}
+	out := Import{SHA256: r.SHA256, Title: r.Title, Unit: r.Unit, Columns: []ImportColumn{}, Ignored: r.Ignored, Counts: map[imports.Outcome]int{}, Rows: []ImportRow{}}
+	for _, c := range r.Columns {
+		out.Columns = append(out.Columns, ImportColumn(c))
+	}
 	for i, j := range r.Judgements() {
 		out.Counts[j.Outcome]++
-		out.Rows = append(out.Rows, ImportRow{Judgement: j, Reasons: r.Rows[i].Why})
+		row := ImportRow{Judgement: j}
+		for _, why := range r.Rows[i].Why {
+			row.Reasons = append(row.Reasons, ImportReason(why))
+		}
+		out.Rows = append(out.Rows, row)
 	}
 	return out
 }

@@ -17,7 +17,7 @@ import (
 type placeOf = commands.Place
 
 type peopleQuery struct {
-	at
+	AtLeast
 	Text    string    `query:"q" maxLength:"60" doc:"name or part of it, pinyin, initials, citizen id (whole or its last four or more), phone; all people when left out"`
 	Village uuid.UUID `query:"village" doc:"only of this village or community"`
 	Program string    `query:"program" maxLength:"40" doc:"only with a case of this program, such as drugs"`
@@ -77,14 +77,15 @@ type File struct {
 	Timeline Timeline `json:"timeline"`
 }
 
-type when struct {
-	at
+// Moments are the parameters of a read of the past.
+type Moments struct {
+	AtLeast
 	AsOf    string `query:"asOf" maxLength:"40" doc:"a day or RFC 3339 time: only what had happened by then"`
 	KnownAt string `query:"knownAt" maxLength:"40" doc:"a day or RFC 3339 time: only what had been recorded by then, corrections included"`
 }
 
 type fileQuery struct {
-	when
+	Moments
 	ID uuid.UUID `path:"id" doc:"of the person"`
 }
 
@@ -103,7 +104,7 @@ func (s *Server) people(ctx context.Context, in *peopleQuery) (*shown[People], e
 	if err != nil {
 		return nil, err
 	}
-	if err := s.wait(ctx, in.at); err != nil {
+	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	rows, next, position, err := s.options.Views.Search(ctx, views.SearchQuery{Text: in.Text, Reach: r.Reach, Village: in.Village, Program: in.Program, Tier: in.Tier, OpenOnly: in.Open, Limit: in.Limit, Cursor: in.Cursor})
@@ -196,11 +197,11 @@ func (s *Server) hidden(ctx context.Context, c *record.File) (bool, error) {
 	return !r.All, err
 }
 
-func (w when) moments() (at record.At, err error) {
-	if at.AsOf, err = moment("asOf", w.AsOf); err != nil {
+func (m Moments) moments() (at record.At, err error) {
+	if at.AsOf, err = moment("asOf", m.AsOf); err != nil {
 		return at, err
 	}
-	at.KnownAt, err = moment("knownAt", w.KnownAt)
+	at.KnownAt, err = moment("knownAt", m.KnownAt)
 	return at, err
 }
 
@@ -209,7 +210,7 @@ func (s *Server) file(ctx context.Context, in *fileQuery) (*shown[File], error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.wait(ctx, in.at); err != nil {
+	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	f, err := s.open(ctx, in.ID, at)

@@ -77,7 +77,7 @@ func (s *Server) policy(ctx context.Context, in *onlyAt) (*shown[Policy], error)
 	if _, err := s.mayRead(ctx, &policy.Category, placeOf{}); err != nil {
 		return nil, err
 	}
-	if err := s.wait(ctx, in.at); err != nil {
+	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	rules, err := s.options.Executor.Rules(ctx)

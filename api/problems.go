@@ -296,10 +296,10 @@ func chinese(message string) string {
 		{"expected value to be one of", "不在可选值之列"}, {"expected length >=", "太短"}, {"expected length <=", "太长"},
 		{"expected number >=", "数值过小"}, {"expected number <=", "数值过大"}, {"expected string to match pattern", "格式不符"},
 		{"expected array length >=", "项数过少"}, {"expected array length <=", "项数过多"},
-		{validation.MsgExpectedString, "应为文字"}, {validation.MsgExpectedInteger, "应为整数"}, {validation.MsgExpectedNumber, "应为数值"},
+		{validation.MsgExpectedInteger, "应为整数"}, {validation.MsgExpectedNumber, "应为数值"},
 		{validation.MsgExpectedBoolean, "应为 true 或 false"}, {validation.MsgExpectedArray, "应为列表"}, {validation.MsgExpectedObject, "应为对象"},
 		{"expected string to be RFC 3339 date-time", "应为日期时间，如 2026-01-02T15:04:05+08:00"}, {"expected string to be RFC 3339 date", "应为日期，如 2026-01-02"},
-		{"expected string to be RFC 4122 uuid", "应为 uuid"},
+		{"expected string to be RFC 4122 uuid", "应为 uuid"}, {validation.MsgExpectedString, "应为文字"},
 	} {
 		if strings.HasPrefix(message, t.en) {
 			return t.zh

@@ -33,9 +33,9 @@ type Follower interface {
 	Wait(ctx context.Context, position uint64) error
 }
 
-// at is a parameter of every read: what a caller has just recorded, it can ask to see.
-type at struct {
-	AtLeast uint64 `query:"atLeast" doc:"wait, for some seconds at most, until the answer shows this log position"`
+// AtLeast is a parameter of every read: what a caller has just recorded, it can ask to see.
+type AtLeast struct {
+	Position uint64 `query:"atLeast" doc:"wait, for some seconds at most, until the answer shows this log position"`
 }
 
 // shown is the answer of a read, with the log position that it shows in body and header.
@@ -50,13 +50,13 @@ func show[T any](position uint64, body T) *shown[T] {
 }
 
 // wait waits for what the caller wants to see.
-func (s *Server) wait(ctx context.Context, a at) error {
-	if a.AtLeast == 0 {
+func (s *Server) wait(ctx context.Context, a AtLeast) error {
+	if a.Position == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Limits.Wait)
 	defer cancel()
-	return s.options.Follower.Wait(ctx, a.AtLeast)
+	return s.options.Follower.Wait(ctx, a.Position)
 }
 
 // moment reads a parameter that is a time or a day; a day means its end, so that asOf=2026-03-01 shows what had happened

@@ -32,7 +32,10 @@ func expect(t *testing.T, what string, a answer, status int, kind string) {
 	}
 }
 
-func itoa(n int) string { b := []byte{byte('0' + n/100), byte('0' + n/10%10), byte('0' + n%10)}; return string(b) }
+func itoa(n int) string {
+	b := []byte{byte('0' + n/100), byte('0' + n/10%10), byte('0' + n%10)}
+	return string(b)
+}
 
 // Ensure that a session opens the service, that signing out closes it at once, and that the cookie is out of reach of
 // scripts and other sites.

@@ -61,18 +61,18 @@ type OneUnit struct {
 }
 
 type officersQuery struct {
-	at
+	AtLeast
 	Text string      `query:"q" maxLength:"60" doc:"part of the name, in characters, pinyin or initials"`
 	Role record.Role `query:"role" enum:"village-cadre,community-police,community-medic,volunteer,township-office,inspector,analyst,administrator"`
 	Unit uuid.UUID   `query:"unit" doc:"with a post in this unit"`
 }
 
 type idQuery struct {
-	at
+	AtLeast
 	ID uuid.UUID `path:"id"`
 }
 
-type onlyAt struct{ at }
+type onlyAt struct{ AtLeast }
 
 func (s *Server) staffingRoutes() {
 	who := "\n\nWho may: " + grantText([]record.Grant{record.Everyone}) + "; sign-in name, work number and phone only: " + grantText(staff.Category.Readers) + "."
@@ -93,7 +93,7 @@ func (s *Server) officers(ctx context.Context, in *officersQuery) (*shown[Office
 	if err := s.everyone(ctx, record.T("查看工作人员", "read the list of officers")); err != nil {
 		return nil, err
 	}
-	if err := s.wait(ctx, in.at); err != nil {
+	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	rows, position, err := s.options.Views.Officers(ctx, views.OfficerQuery{Text: in.Text, Role: in.Role, Unit: in.Unit, At: s.options.Now()})
@@ -114,7 +114,7 @@ func (s *Server) officers(ctx context.Context, in *officersQuery) (*shown[Office
 }
 
 func (s *Server) officer(ctx context.Context, in *idQuery) (*shown[OneOfficer], error) {
-	found, err := s.officers(ctx, &officersQuery{at: in.at})
+	found, err := s.officers(ctx, &officersQuery{AtLeast: in.AtLeast})
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (s *Server) units(ctx context.Context, in *onlyAt) (*shown[Units], error) {
 	if _, err := s.mayRead(ctx, &units.Category, placeOf{}); err != nil {
 		return nil, err
 	}
-	if err := s.wait(ctx, in.at); err != nil {
+	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	list, position, err := s.options.Views.Units(ctx)
@@ -158,7 +158,7 @@ func (s *Server) units(ctx context.Context, in *onlyAt) (*shown[Units], error) {
 }
 
 func (s *Server) unit(ctx context.Context, in *idQuery) (*shown[OneUnit], error) {
-	found, err := s.units(ctx, &onlyAt{in.at})
+	found, err := s.units(ctx, &onlyAt{in.AtLeast})
 	if err != nil {
 		return nil, err
 	}

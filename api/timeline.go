@@ -58,7 +58,7 @@ type Void struct {
 }
 
 type timelineQuery struct {
-	when
+	Moments
 	ID     uuid.UUID `path:"id" doc:"of the person"`
 	Case   uuid.UUID `query:"case" doc:"only entries of this case"`
 	Type   string    `query:"type" maxLength:"60" doc:"only events of this type, such as casework.visit_recorded"`
@@ -92,7 +92,7 @@ func (s *Server) timeline(ctx context.Context, in *timelineQuery) (*shown[Timeli
 	if q.To, err = moment("to", in.To); err != nil {
 		return nil, err
 	}
-	if err := s.wait(ctx, in.at); err != nil {
+	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	f, err := s.open(ctx, in.ID, at)

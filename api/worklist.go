@@ -12,7 +12,7 @@ import (
 )
 
 type worklistQuery struct {
-	at
+	AtLeast
 	Whose    string    `query:"whose" enum:"mine,unit" default:"mine" doc:"mine: duties the caller owes; unit: all that he may read"`
 	Officer  uuid.UUID `query:"officer" doc:"with whose=unit: only duties of this officer"`
 	Village  uuid.UUID `query:"village"`
@@ -68,7 +68,7 @@ func (s *Server) worklist(ctx context.Context, in *worklistQuery) (*shown[Workli
 	if in.Whose != "unit" || !r.full.All && len(r.full.Villages) == 0 && r.full.Officer == uuid.Nil {
 		in.Officer = who // mine; or of somebody who sees no duties but his own
 	}
-	if err := s.wait(ctx, in.at); err != nil {
+	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	today := s.today(time.Time{})
