@@ -106,6 +106,14 @@ func (c *Case) ResponsibleFor(role record.Role) uuid.UUID {
 	return c.Lead()
 }
 
+// Holder is the officer who owes a duty now: the one the duty names, else the one of its role, else the lead.
+func (c *Case) Holder(d Duty) uuid.UUID {
+	if d.Named != uuid.Nil {
+		return d.Named
+	}
+	return c.ResponsibleFor(d.Owner)
+}
+
 // Handles tells whether the officer is responsible here, in any part.
 func (c *Case) Handles(officer uuid.UUID) bool {
 	return slices.ContainsFunc(c.Responsible, func(r Responsibility) bool { return r.Officer == officer })

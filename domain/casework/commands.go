@@ -171,7 +171,7 @@ func assignResponsible(p Program, in AssignResponsible, g record.Given) ([]any, 
 // suits checks that the officer holds the role, that the program lets that role lead, and that no recusal stands.
 func suits(p Program, officer uuid.UUID, role record.Role, lead bool, g record.Given) error {
 	o := staff.Of(g, officer)
-	if o == nil || !o.Holds(role, g.Now) {
+	if o == nil || !slices.ContainsFunc(o.Active(g.Now), func(p staff.Post) bool { return p.Role == role && g.Serves(p.Unit) }) {
 		return ErrWrongPost
 	}
 	if slices.Contains(o.Recused, p.Core().Person) {
@@ -191,7 +191,7 @@ func endPart(p Program, in EndResponsible, g record.Given) ([]any, error) {
 	if !p.Core().Handles(in.Officer) {
 		return nil, &record.Problem{Kind: record.Refused, Field: "officer", Message: "the officer has no part in this case", Zh: "该人员不是本案责任人", Remedy: "read the file again"}
 	}
-	return []any{ResponsibleEnded(in)}, nil
+	return []any{ResponsibleEnded{Officer: in.Officer, Reason: in.Reason, Lead: in.Officer == p.Core().Lead()}}, nil
 }
 
 func recordVisit(p Program, in RecordVisit, g record.Given) ([]any, error) {

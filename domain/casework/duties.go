@@ -17,6 +17,7 @@ type Duty struct {
 	Key      string      `json:"key,omitempty"` // which test, request, …; empty for duties that do not run side by side
 	Status   Status      `json:"status"`
 	Owner    record.Role `json:"owner,omitempty"`
+	Named    uuid.UUID   `json:"named,omitzero"`   // the officer who owes it in person, such as one who was asked
 	Officer  uuid.UUID   `json:"officer,omitzero"` // who owed it when it ended
 	From     time.Time   `json:"from"`             // day it began
 	Opens    time.Time   `json:"opens"`            // day from which it shows as due
@@ -80,10 +81,12 @@ func (ds *Duties) begin(d Duty) {
 	ds.changes = append(ds.changes, d)
 }
 
-func (ds *Duties) end(i int, status Status, officer uuid.UUID, e record.Event) Duty {
+// end ends an open duty; who owes it then is who owed it.
+func (c *Case) end(i int, status Status, e record.Event) Duty {
+	ds := &c.Duties
 	d := ds.Open[i]
+	d.Status, d.Officer, d.Ended, d.EndedOn = status, c.Holder(d), e.ID, e.Meta.OccurredAt
 	ds.Open = slices.Delete(ds.Open, i, i+1)
-	d.Status, d.Officer, d.Ended, d.EndedOn = status, officer, e.ID, e.Meta.OccurredAt
 	ds.changes = append(ds.changes, d)
 	return d
 }
@@ -103,7 +106,7 @@ func Track(state any, e record.Event) {
 	}
 	if !c.IsOpen() {
 		for len(c.Duties.Open) > 0 {
-			c.Duties.end(0, Cancelled, c.Lead(), e)
+			c.end(0, Cancelled, e)
 		}
 	}
 }
@@ -118,13 +121,13 @@ func track(p Program, rules *policy.Rules, d *policy.Duty, e record.Event, f rec
 		fulfils := policy.Matches(d.Done, e.Type, f) && !record.DayOf(e.Meta.OccurredAt).Before(ds.Open[i].From)
 		switch {
 		case fulfils:
-			ds.end(i, Done, c.ResponsibleFor(d.Owner), e)
+			c.end(i, Done, e)
 			if d.Again && c.IsOpen() {
 				start(p, rules, d, key, began(e), e)
 			}
 			return
 		case policy.Matches(d.Ends, e.Type, f):
-			ds.end(i, Cancelled, c.ResponsibleFor(d.Owner), e)
+			c.end(i, Cancelled, e)
 			return
 		case policy.Matches(d.Moves, e.Type, f):
 			move(p, rules, d, i, e)
@@ -150,8 +153,12 @@ func start(p Program, rules *policy.Rules, d *policy.Duty, key string, from time
 	if !ok {
 		return
 	}
+	named := uuid.Nil
+	if d.Named {
+		named = record.FacetsOf(e).Officer
+	}
 	p.Core().Duties.begin(Duty{
-		Code: d.Code, Key: key, Status: Open, Owner: d.Owner, From: record.DayOf(from), Opens: due.AddDate(0, 0, -d.Ahead), Due: due,
+		Named: named, Code: d.Code, Key: key, Status: Open, Owner: d.Owner, From: record.DayOf(from), Opens: due.AddDate(0, 0, -d.Ahead), Due: due,
 		Policy: rules.Version, Calendar: rules.Calendar.Version, Started: e.ID,
 	})
 }
@@ -160,7 +167,7 @@ func move(p Program, rules *policy.Rules, d *policy.Duty, i int, e record.Event)
 	ds := &p.Core().Duties
 	due, ok := dueDay(p, rules, d, ds.Open[i].From)
 	if !ok {
-		ds.end(i, Cancelled, p.Core().ResponsibleFor(d.Owner), e)
+		p.Core().end(i, Cancelled, e)
 		return
 	}
 	// A rule that became stricter never makes a duty late from before the day it became so.
@@ -190,7 +197,7 @@ func excuse(p Program, rules *policy.Rules, x DutyExcused, e record.Event) {
 	if i < 0 {
 		return
 	}
-	ended := c.Duties.end(i, Excused, c.ResponsibleFor(c.Duties.Open[i].Owner), e)
+	ended := c.end(i, Excused, e)
 	if d, ok := rules.Duty(ended.Code); ok && d.Again && c.IsOpen() {
 		start(p, rules, d, ended.Key, ended.Due, e)
 	}

@@ -26,10 +26,17 @@ func (d ResponsibleAssigned) Facets() record.Facets {
 type ResponsibleEnded struct {
 	Officer uuid.UUID `json:"officer"`
 	Reason  string    `json:"reason"`
+	Lead    bool      `json:"lead,omitempty"` // the case has no lead now
 }
 
 // Facets of the end.
-func (d ResponsibleEnded) Facets() record.Facets { return record.Facets{Officer: d.Officer} }
+func (d ResponsibleEnded) Facets() record.Facets {
+	f := record.Facets{Officer: d.Officer}
+	if d.Lead {
+		f.Code = "lead"
+	}
+	return f
+}
 
 // VisitRecorded is a home visit (走访).
 type VisitRecorded struct {

@@ -151,6 +151,27 @@ func (x *Executor) covers(ctx context.Context, unit, village uuid.UUID) (bool, e
 	return ok && failed == nil, failed
 }
 
+// serving works out, before anything is kept still for a decision, which units of the needed officers' posts reach a village.
+func (x *Executor) serving(ctx context.Context, needs []string, village uuid.UUID) (func(uuid.UUID) bool, error) {
+	reach := map[uuid.UUID]bool{}
+	for _, s := range needs {
+		kind, id, _ := record.SplitStream(s)
+		if kind != staff.Category.Name {
+			continue
+		}
+		p, err := x.posts(ctx, id, uuid.Nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, po := range p.active {
+			if reach[po.Unit], err = x.covers(ctx, po.Unit, village); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return func(unit uuid.UUID) bool { return reach[unit] }, nil
+}
+
 func (x *Executor) system(grants []record.Grant, what record.Text) (record.Actor, error) {
 	for _, g := range grants {
 		if slices.Contains(g.Roles, record.Administrator) && g.Scope == record.Anywhere {

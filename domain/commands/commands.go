@@ -177,6 +177,9 @@ func (x *Executor) Do(ctx context.Context, r Request) (receipt Receipt, err erro
 	if r.CommandID == uuid.Nil {
 		r.CommandID = uuid.New()
 	}
+	if err := record.Check(r.Input); err != nil {
+		return receipt, err
+	}
 	now := x.Now()
 	if err := x.checkClocks(ctx, row, &r, now); err != nil {
 		return receipt, err
@@ -349,6 +352,9 @@ func (x *Executor) decide(ctx context.Context, row *record.CommandRow, r Request
 		_, ok := x.Catalog.Of(s)
 		return !ok || s == g.Stream
 	})
+	if g.Serves, err = x.serving(ctx, needs, PlaceOf(f, r.Input).Village); err != nil {
+		return nil, err
+	}
 	err = x.files.look(ctx, needs, func(files map[string]*record.File) error {
 		files[g.Stream] = f
 		g.Other = func(stream string) any {

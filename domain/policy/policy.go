@@ -62,6 +62,8 @@ type Duty struct {
 	Done   []Trigger `json:"done"`
 	Ends   []Trigger `json:"ends,omitempty"`
 	Moves  []Trigger `json:"moves,omitempty"`
+	// Named duties are owed by the officer whom the starting event names, in person.
+	Named bool `json:"named,omitempty"`
 	// Keyed duties run side by side, one for each Ref facet (a test, a request, a hand-over).
 	Keyed bool  `json:"keyed,omitempty"`
 	Limit Limit `json:"limit"`

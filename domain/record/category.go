@@ -177,6 +177,7 @@ type Given struct {
 	Command  uuid.UUID
 	Rules    any                              // the policy in force; see policy.In
 	Other    func(stream string) any          // state of a stream named by needs; nil when there is none
+	Serves   func(unit uuid.UUID) bool        // whether a post in the unit, of an officer named by needs, reaches the village of this file
 	Event    func(id uuid.UUID) (Event, bool) // an event of this stream
 	Voided   func(id uuid.UUID) bool          // whether an event of this stream was voided
 }

@@ -135,7 +135,7 @@ func (s *Story) given(by record.Actor, at time.Time, late record.Late) record.Gi
 	_, id, _ := record.SplitStream(s.stream)
 	return record.Given{
 		Now: at.Add(time.Hour), Occurred: at, Late: late, Actor: by, Stream: s.stream, ID: id, Exists: len(s.events) > 0,
-		Command: s.Command(s.commands), Rules: s.rules,
+		Command: s.Command(s.commands), Rules: s.rules, Serves: func(unit uuid.UUID) bool { return unit != Elsewhere },
 		Event: func(id uuid.UUID) (record.Event, bool) {
 			i := slices.IndexFunc(s.events, func(e record.Event) bool { return e.ID == id })
 			if i < 0 {
@@ -323,3 +323,6 @@ func (s *Story) Last(name string) record.Event {
 	s.t.Fatalf("no %s was recorded", name)
 	return record.Event{}
 }
+
+// Elsewhere is a unit whose posts do not reach the village of a story's file; every other unit's do.
+var Elsewhere = uuid.MustParse("0e15e000-0000-4000-8000-000000000000")
