@@ -39,15 +39,15 @@ type Duty struct {
 var never = time.Date(1970, 1, 1, 0, 0, 0, 0, record.Zone)
 
 // duty makes a word on an instance as it stands after an event.
-func (mac MAC) duty(d casework.Duty, c *casework.Case, tier string, e record.Event, seq int) Duty {
+func (n *pseudonyms) duty(d casework.Duty, c *casework.Case, tier string, e record.Event, seq int) Duty {
 	w := Duty{
-		Position: e.Position, Seq: uint32(seq), Case: mac.of("case", c.ID), Person: mac.of("person", c.Person), Duty: d.ID(),
+		Position: e.Position, Seq: uint32(seq), Case: n.of("case", c.ID), Person: n.of("person", c.Person), Duty: d.ID(),
 		Program: code(c.Program), Code: code(d.Code), Owner: code(string(d.Owner)), Officer: d.Officer, Village: c.Village,
 		Tier: code(tier), Began: day(d.From), Opens: day(d.Opens), Due: day(d.Due), Status: code(string(d.Status)), Ended: never,
 		OnTime: d.OnTime(), Policy: d.Policy,
 	}
 	if d.Status == casework.Open {
-		w.Officer = c.ResponsibleFor(d.Owner)
+		w.Officer = c.Holder(d)
 	} else {
 		w.Ended = day(d.EndedOn)
 	}
@@ -56,7 +56,7 @@ func (mac MAC) duty(d casework.Duty, c *casework.Case, tier string, e record.Eve
 
 // words turns what an event did to the duties of a case into rows: each change in order, then every other open duty when
 // the case passed to other hands.
-func (mac MAC) words(p casework.Program, changes []casework.Duty, passed bool, e record.Event) []Duty {
+func (n *pseudonyms) words(p casework.Program, changes []casework.Duty, passed bool, e record.Event) []Duty {
 	if len(changes) == 0 && !passed {
 		return nil
 	}
@@ -65,12 +65,12 @@ func (mac MAC) words(p casework.Program, changes []casework.Duty, passed bool, e
 	changed := map[uuid.UUID]bool{}
 	for _, d := range changes {
 		changed[d.ID()] = true
-		rows = append(rows, mac.duty(d, c, tier, e, len(rows)))
+		rows = append(rows, n.duty(d, c, tier, e, len(rows)))
 	}
 	if passed {
 		for _, d := range c.Duties.Open {
 			if !changed[d.ID()] {
-				rows = append(rows, mac.duty(d, c, tier, e, len(rows)))
+				rows = append(rows, n.duty(d, c, tier, e, len(rows)))
 			}
 		}
 	}

@@ -63,29 +63,52 @@ type Place struct {
 // MAC is a keyed hash, such as a vault's.
 type MAC func(purpose string, parts ...[]byte) []byte
 
-// pseudonym names a person, a case or a thing inside a case, the same for ever and linkable by nobody without the key.
-// It has the form of a UUID of version 8.
-func (mac MAC) pseudonym(sort string, id []byte) uuid.UUID {
-	u := uuid.UUID(mac("analytics pseudonym", []byte(sort), id)[:16])
+// pseudonyms names people, cases and things inside cases, the same for ever and linkable by nobody without the key. It
+// remembers what it named lately, for a case comes up again and again. It serves one goroutine.
+type pseudonyms struct {
+	mac  MAC
+	seen map[named]uuid.UUID
+}
+
+type named struct {
+	sort string
+	id   uuid.UUID
+}
+
+// remembered is how many names are kept, about 80 bytes each.
+const remembered = 50_000
+
+// of names a uuid; nothing stays nothing.
+func (n *pseudonyms) of(sort string, id uuid.UUID) uuid.UUID {
+	if id == uuid.Nil {
+		return uuid.Nil
+	}
+	key := named{sort, id}
+	u, ok := n.seen[key]
+	if !ok {
+		if u = n.make(sort, id[:]); len(n.seen) >= remembered {
+			clear(n.seen)
+		}
+		n.seen[key] = u
+	}
+	return u
+}
+
+// make gives a name the form of a UUID of version 8.
+func (n *pseudonyms) make(sort string, id []byte) uuid.UUID {
+	u := uuid.UUID(n.mac("analytics pseudonym", []byte(sort), id)[:16])
 	u[6], u[8] = u[6]&0x0f|0x80, u[8]&0x3f|0x80
 	return u
 }
 
-func (mac MAC) of(sort string, id uuid.UUID) uuid.UUID {
-	if id == uuid.Nil {
-		return uuid.Nil
-	}
-	return mac.pseudonym(sort, id[:])
-}
-
 // fact makes the first word on an event. It looks at metadata and facets, never into the data.
-func (mac MAC) fact(e record.Event, category string, s step) Fact {
+func (n *pseudonyms) fact(e record.Event, category string, s step) Fact {
 	m, f := e.Meta, record.FacetsOf(e)
 	w := Fact{
 		Position: e.Position, Known: e.Position, Event: e.ID, Category: category, Type: e.Type, Erased: e.Erased,
 		Occurred: within(m.OccurredAt), Day: day(m.OccurredAt), Recorded: within(m.RecordedAt), RecordedDay: day(m.RecordedAt),
 		Lag: int64(m.Lag() / time.Second), Late: code(string(m.Late)), Actor: m.Actor, Role: code(string(m.Role)), Unit: m.Unit,
-		Person: mac.of("person", m.Person), Case: mac.of("case", m.Case),
+		Person: n.of("person", m.Person), Case: n.of("case", m.Case),
 	}
 	if e.Erased {
 		return w
@@ -98,7 +121,7 @@ func (mac MAC) fact(e record.Event, category string, s step) Fact {
 		w.Village = f.Village
 	}
 	if f.Ref != "" {
-		w.Ref = mac.pseudonym("ref", []byte(f.Ref))
+		w.Ref = n.make("ref", []byte(f.Ref))
 	}
 	w.Kind, w.Stage, w.Result, w.Outcome, w.Code = code(f.Kind), code(f.Stage), code(f.Result), code(f.Outcome), code(f.Code)
 	w.Quantity, w.Officer = f.Quantity, f.Officer

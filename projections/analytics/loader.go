@@ -99,14 +99,14 @@ func (s *Store) caseEvent(ctx context.Context, k *record.Category, e record.Even
 		}
 		add.revisions, at.duties = append(add.revisions, revised...), duties
 	}
-	add.facts = append(add.facts, s.o.MAC.fact(e, k.Name, at))
+	add.facts = append(add.facts, s.folder.names.fact(e, k.Name, at))
 	add.duties = append(add.duties, at.duties...)
 	return nil
 }
 
 // plainEvent is an event of a stream that is no case: a person, an officer, a unit, the policy.
 func (s *Store) plainEvent(ctx context.Context, k *record.Category, e record.Event, add *rows) error {
-	add.facts = append(add.facts, s.o.MAC.fact(e, k.Name, step{}))
+	add.facts = append(add.facts, s.folder.names.fact(e, k.Name, step{}))
 	v, ok := e.Data.(record.Voided)
 	if !ok {
 		return nil

@@ -30,7 +30,7 @@ type stand struct {
 // folder derives steps. Every way a case is folded (the next event, a gap read again, a whole history) passes through the
 // After of its category, so that is where a step is taken: the same history gives the same steps whichever way it came.
 type folder struct {
-	mac        MAC
+	names      *pseudonyms
 	catalog    follow.Categories
 	categories map[*record.Category]*record.Category
 	states     *follow.States
@@ -42,7 +42,7 @@ type folder struct {
 }
 
 func newFolder(mac MAC, size int, o follow.StatesOptions) *folder {
-	f := &folder{mac: mac, size: size, catalog: o.Categories, categories: map[*record.Category]*record.Category{}, stands: map[string]stand{}}
+	f := &folder{names: &pseudonyms{mac: mac, seen: map[named]uuid.UUID{}}, size: size, catalog: o.Categories, categories: map[*record.Category]*record.Category{}, stands: map[string]stand{}}
 	o.Categories = f
 	f.states = follow.NewStates(o)
 	return f
@@ -83,7 +83,7 @@ func (f *folder) saw(state any, e record.Event) {
 	f.stands[e.Stream] = now
 	f.last = step{
 		stream: e.Stream, revision: e.Revision, before: had.Place, after: now.Place,
-		duties: f.mac.words(p, p.Core().Duties.TakeChanges(), passed, e),
+		duties: f.names.words(p, p.Core().Duties.TakeChanges(), passed, e),
 	}
 	if f.keep != nil {
 		*f.keep = append(*f.keep, f.last)
@@ -162,7 +162,7 @@ func (f *folder) void(stream, category string, history []record.Event) (revised 
 		if !had || !has || o.before == n.before && o.after == n.after {
 			continue
 		}
-		w := f.mac.fact(e, category, n)
+		w := f.names.fact(e, category, n)
 		w.Known = last.Position
 		revised = append(revised, w)
 	}

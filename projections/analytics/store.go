@@ -171,12 +171,15 @@ func (s *Store) Query(ctx context.Context, sql string, parameters map[string]str
 	if s == nil {
 		return nil, ErrNoEngine
 	}
-	rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithParameters(parameters)), sql)
+	rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithParameters(parameters), clickhouse.WithSettings(settings)), sql)
 	if err != nil {
 		return nil, Unavailable(err)
 	}
 	return rows, nil
 }
+
+// settings of every query. Rows of one key are copies of each other, so a filter may run before FINAL picks one of them.
+var settings = clickhouse.Settings{"optimize_move_to_prewhere_if_final": 1}
 
 // Unavailable gives an error of the driver its kind: what the engine says of a query is a defect of ours, unless it says
 // that it has too much to do; anything else means that it does not answer.

@@ -40,12 +40,12 @@ func BenchmarkReports(b *testing.B) {
 	run(makeRevisions)
 	must(b, s.Apply(b.Context(), follow.Batch{UpTo: uint64(facts + 1000)}))
 
-	baseline := median(b, func() { run("SELECT actor, count() FROM yidang_facts GROUP BY actor") })
+	baseline := median(func() { run("SELECT actor, count() FROM yidang_facts GROUP BY actor") })
 	for _, r := range reports.All {
 		b.Run(r.Name, func(b *testing.B) {
 			rows := 0
 			for b.Loop() {
-				d := median(b, func() {
+				d := median(func() {
 					answer, err := reports.Run(b.Context(), s, r.Name, everything(r), 0)
 					must(b, err)
 					rows = len(answer.Rows)
@@ -95,7 +95,7 @@ const (
 	makeRevisions = `INSERT INTO yidang_revisions SELECT * REPLACE (position + 100 AS known, position % 4000 = 0 AS gone) FROM yidang_facts WHERE position % 2000 = 0`
 )
 
-func median(b *testing.B, f func()) time.Duration {
+func median(f func()) time.Duration {
 	var all []time.Duration
 	for range 11 {
 		start := time.Now()

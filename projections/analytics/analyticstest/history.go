@@ -18,10 +18,13 @@ import (
 // officers, tiers, tests and re-tests, visits, moves between villages, voids, closings, late entries. Every text is canary.
 func (w *Township) Fill(ctx context.Context, n, cases int, canary string) error {
 	r := rand.New(rand.NewPCG(1, uint64(n)))
-	f := filler{w: w, r: r, canary: canary, at: make([]time.Time, cases), written: make([][]record.Event, cases)}
+	f := filler{w: w, r: r, canary: canary, at: make([]time.Time, cases), written: make([][]record.Event, cases), made: make([]int, cases)}
 	for total := 0; total < n; {
 		i := r.IntN(cases)
 		entries := f.entries(i)
+		for range r.IntN(4) {
+			entries = append(entries, f.entries(i)...)
+		}
 		events, err := w.Write(ctx, entries...)
 		if err != nil {
 			return err
@@ -38,6 +41,7 @@ type filler struct {
 	canary  string
 	at      []time.Time
 	written [][]record.Event
+	made    []int
 }
 
 func id(sort string, i int) uuid.UUID {
@@ -50,7 +54,9 @@ func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 func (f *filler) entries(i int) []Entry {
 	r := f.r
 	stream, who := record.StreamOf("drugs", id("case", i)), id("person", i)
-	if f.written[i] == nil {
+	f.made[i]++
+	first := f.made[i] == 1
+	if first {
 		f.at[i] = time.Date(2024, 1, 1+r.IntN(60), 9, 0, 0, 0, record.Zone)
 	}
 	f.at[i] = f.at[i].Add(time.Duration(r.IntN(72)) * time.Hour)
@@ -63,7 +69,7 @@ func (f *filler) entries(i int) []Entry {
 		return n
 	}
 	officer := id("officer", r.IntN(40))
-	if f.written[i] == nil {
+	if first {
 		return []Entry{
 			entry(drugs.Opened{Person: who, Village: id("village", r.IntN(12)), Kind: drugs.Detox, Sex: 1 + i%2, TermMonths: 36, Note: f.canary,
 				Order: drugs.Document{Number: f.canary, Organ: "市公安局", Issued: f.at[i].Format(record.Day), Served: f.at[i].Format(record.Day)}}),
@@ -71,25 +77,26 @@ func (f *filler) entries(i int) []Entry {
 			entry(drugs.TierChanged{ID: uuid.NewSHA1(who, []byte("tier")), Tier: pick(r, drugs.Strict, drugs.Priority, drugs.General), Reasons: f.canary}),
 		}
 	}
-	test := uuid.NewSHA1(who, fmt.Append(nil, len(f.written[i])))
-	switch p := r.IntN(100); {
-	case p < 55:
+	test := uuid.NewSHA1(who, fmt.Append(nil, f.made[i]))
+	if n := len(f.written[i]); n > 3 && r.IntN(200) == 0 {
+		return []Entry{entry(record.Voided{Event: f.written[i][1+r.IntN(n-1)].ID, Reason: f.canary})}
+	}
+	switch p := r.IntN(1000); {
+	case p < 600:
 		return []Entry{entry(casework.VisitRecorded{Outcome: pick(r, casework.Met, casework.Met, casework.Met, casework.Absent), Place: f.canary, With: f.canary, Note: f.canary})}
-	case p < 75:
+	case p < 800:
 		return []Entry{entry(drugs.UrineTestRecorded{ID: test, Kind: pick(r, "scheduled", "unscheduled", "immediate"), Stage: drugs.OnSite,
 			Result: pick(r, drugs.Negative, drugs.Negative, drugs.Negative, drugs.Positive), ReportNumber: f.canary, ReportIssuer: f.canary, Told: true, Note: f.canary})}
-	case p < 80:
+	case p < 880:
 		return []Entry{entry(casework.NoteAdded{Text: f.canary})}
-	case p < 85:
+	case p < 930:
 		return []Entry{entry(casework.AttachmentAdded{Attachment: casework.Attachment{SHA256: "00", MediaType: f.canary, Name: f.canary}, Title: f.canary})}
-	case p < 90:
+	case p < 945:
 		return []Entry{entry(drugs.TierChanged{ID: test, Tier: pick(r, drugs.Strict, drugs.Priority, drugs.General), Reasons: f.canary})}
-	case p < 93:
+	case p < 950:
 		return []Entry{entry(casework.VillageChanged{Village: id("village", r.IntN(12)), Reason: f.canary})}
-	case p < 95:
+	case p < 955:
 		return []Entry{entry(casework.ResponsibleAssigned{Responsibility: casework.Responsibility{Officer: officer, Role: record.VillageCadre, Lead: true, From: f.at[i]}})}
-	case p < 98 && len(f.written[i]) > 3:
-		return []Entry{entry(record.Voided{Event: f.written[i][1+r.IntN(len(f.written[i])-1)].ID, Reason: f.canary})}
 	}
 	return []Entry{entry(casework.ServiceDelivered{Service: "family-love-activity", Note: f.canary})}
 }
