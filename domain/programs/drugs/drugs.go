@@ -57,6 +57,7 @@ type Case struct {
 	TermEnding    *TermEnding
 	ReleaseNotice *Document
 	Move          *Move
+	Maintenance   string    // medicine of maintenance treatment, "none" after it ended
 	Relapsed      time.Time // the latest relapse known other than by a test of this case
 	Delisted      time.Time // dynamic control ended
 	Sealed        bool      // reads need a basis of their own (S-16)
@@ -68,9 +69,11 @@ var Category = record.Category{
 	Readers: []record.Grant{village, police, office, volunteer, {Roles: []record.Role{record.Inspector}, Scope: record.Anywhere}},
 	New:     func() any { return &Case{} },
 	Events: slices.Concat(openingEvents, agreementEvents, tierEvents, testEvents, missEvents, disputeEvents, leaveEvents,
-		breachEvents, decisionEvents, termEvents, endingEvents, casework.Events()),
+		breachEvents, decisionEvents, termEvents, endingEvents, maintenanceEvents,
+		casework.Events()),
 	Commands: slices.Concat(openingCommands, agreementCommands, tierCommands, testCommands, missCommands, disputeCommands,
-		leaveCommands, breachCommands, decisionCommands, termCommands, endingCommands, sharedCommands()),
+		leaveCommands, breachCommands, decisionCommands, termCommands, endingCommands, maintenanceCommands,
+		sharedCommands()),
 	After: track,
 }
 
