@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -141,7 +142,7 @@ func rawRead(path string) (perSecond float64, err error) {
 }
 
 // rebuildViews builds all views from nothing, up to the moment in which lists can be read. Memory is flat when its peak in
-// the whole run is hardly above that in the first half.
+// the whole run is hardly above that in the first half: while the log is read and half of the files are folded.
 func (b *bench) rebuildViews(ctx context.Context) (err error) {
 	path := b.data("projections", "views.db")
 	removeSQLite(path)
@@ -164,21 +165,22 @@ func (b *bench) rebuildViews(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
-	f := follow.New(follow.Options{Source: o.journal, Codec: o.exec.Codec, Projection: v})
-	var half, peak float64
-	took, err := b.follow(ctx, f, func(s follow.Status) bool {
-		rss := memory(os.Getpid(), "VmRSS")
-		if peak = max(peak, rss); s.Position < head/2 {
-			half = max(half, rss)
+	first, whole := &peak{}, &peak{}
+	defer whole.watch(os.Getpid())()
+	firstHalf := first.watch(os.Getpid())
+	began := time.Now()
+	err = v.Rebuild(ctx, views.RebuildOptions{Source: o.journal, Codec: o.exec.Codec, Progress: func(s follow.BackfillStatus) {
+		if s.Part.Done > 0 && 2*s.Part.Done >= s.Part.Of {
+			firstHalf()
 		}
-		return s.CaughtUp
-	})
+	}})
+	firstHalf()
 	if err != nil {
 		return err
 	}
-	b.set("views.rate", float64(head)/took.Seconds())
-	b.set("views.half", half)
-	b.set("views.peak", peak)
+	b.set("views.rate", float64(head)/time.Since(began).Seconds())
+	b.set("views.half", first.mega())
+	b.set("views.peak", whole.mega())
 	_, _, counts, _, err := v.Worklist(ctx, views.WorklistQuery{Reach: record.Reach{All: true}, Today: time.Now(), Limit: 1})
 	if err != nil {
 		return err
@@ -294,6 +296,29 @@ func cpu(pid int) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // ticks of 100 a second, on every Linux
 }
 
+// othersPercent is how busy the processors are for a second in which nothing of ours has anything to do.
+func othersPercent() float64 {
+	busy, all := processors()
+	time.Sleep(time.Second)
+	busy2, all2 := processors()
+	return 100 * (busy2 - busy) / max(all2-all, 1)
+}
+
+// processors is how many ticks all processors were busy, of how many there were.
+func processors() (busy, all float64) {
+	raw, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0
+	}
+	var name string
+	var user, nice, system, idle, wait, irq, soft float64
+	if _, err := fmt.Sscan(string(raw), &name, &user, &nice, &system, &idle, &wait, &irq, &soft); err != nil {
+		return 0, 0
+	}
+	busy = user + nice + system + irq + soft
+	return busy, busy + idle + wait
+}
+
 // memory reads a line of a process's memory in MB; 0 where /proc does not tell.
 func memory(pid int, line string) float64 {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -308,4 +333,31 @@ func memory(pid int, line string) float64 {
 		}
 	}
 	return 0
+}
+
+// peak is the most memory that a process had while it was watched.
+type peak struct {
+	mu sync.Mutex
+	mb float64
+}
+
+// watch looks at a process ten times a second until stop is called.
+func (p *peak) watch(pid int) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		for ctx.Err() == nil {
+			now := memory(pid, "VmRSS")
+			p.mu.Lock()
+			p.mb = max(p.mb, now)
+			p.mu.Unlock()
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	return cancel
+}
+
+func (p *peak) mega() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mb
 }

@@ -10,24 +10,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 )
 
 // server is the program under measurement, as a child process.
 type server struct {
-	base   string
-	cmd    *exec.Cmd
-	ended  chan error
-	log    *os.File
-	ready  time.Duration // from the start of the process to the first /readyz that says so
-	stopIt context.CancelFunc
-	// reports tells that there is an engine for them.
-	reports bool
-
-	mu   sync.Mutex
-	peak float64 // MB resident, since the start or the last reset
+	base    string
+	cmd     *exec.Cmd
+	ended   chan error
+	log     *os.File
+	ready   time.Duration // from the start of the process to the first /readyz that says so
+	memory  peak          // since it was ready
+	unseen  func()
+	reports bool // there is an engine for them
 }
 
 // start starts the program on a data folder and waits until it is ready. Limits are out of the way: they are per caller,
@@ -71,7 +67,7 @@ func (b *bench) start(ctx context.Context, data string) (*server, error) {
 			r.Body.Close()
 			if r.StatusCode == http.StatusOK {
 				s.ready = time.Since(began)
-				s.watch()
+				s.unseen = s.memory.watch(s.cmd.Process.Pid)
 				return s, nil
 			}
 		}
@@ -79,31 +75,10 @@ func (b *bench) start(ctx context.Context, data string) (*server, error) {
 	return nil, errors.Join(errors.New("the server was not ready after five minutes"), s.stop())
 }
 
-// watch keeps the peak of the server's memory.
-func (s *server) watch() {
-	ctx, stop := context.WithCancel(context.Background())
-	s.stopIt = stop
-	go func() {
-		for ctx.Err() == nil {
-			now := memory(s.cmd.Process.Pid, "VmRSS")
-			s.mu.Lock()
-			s.peak = max(s.peak, now)
-			s.mu.Unlock()
-			time.Sleep(200 * time.Millisecond)
-		}
-	}()
-}
-
-func (s *server) peakMemory() float64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.peak
-}
-
 // stop ends the server in order, and reports when it did not end well.
 func (s *server) stop() error {
-	if s.stopIt != nil {
-		s.stopIt()
+	if s.unseen != nil {
+		s.unseen()
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself; Wait says how
 	var err error
