@@ -172,7 +172,7 @@ func (s *Server) caseFile(c *record.File, f *opened, asOf time.Time) Case {
 	out.Responsible = append(out.Responsible, core.Responsible...)
 	out.HandOver, out.Attachments = core.HandOver, core.Attachments
 	for _, d := range core.Duties.Open {
-		out.Duties = append(out.Duties, s.duty(d, core.ResponsibleFor(d.Owner), s.today(asOf)))
+		out.Duties = append(out.Duties, s.duty(d, core.Holder(d), s.today(asOf)))
 	}
 	out.State = programState(c.State)
 	sight := f.sights[c.ID]

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"yidang/domain/record"
+	"yidang/projections/views"
 )
 
 // Part is one part of the service that may not be ready, such as a projection or an engine.
@@ -44,6 +45,27 @@ func newMetrics(reg prometheus.Registerer, b Build) *metrics {
 	return m
 }
 
+// dutyGauge shows how many open duties there are, when it is scraped. The views keep the counts.
+type dutyGauge struct{ server *Server }
+
+var dutiesDesc = prometheus.NewDesc("yidang_duties", "Open duties of all cases, by standing today.", []string{"standing"}, nil)
+
+// Describe and Collect make it a prometheus.Collector.
+func (g dutyGauge) Describe(out chan<- *prometheus.Desc) { out <- dutiesDesc }
+
+// Collect is documented at Describe. While the views cannot say, nothing is shown: a missing figure is not a zero.
+func (g dutyGauge) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, _, counts, _, err := g.server.options.Views.Worklist(ctx, views.WorklistQuery{Reach: record.Reach{All: true}, Today: g.server.today(time.Time{}), Limit: 1})
+	if err != nil {
+		return
+	}
+	for _, standing := range []string{"upcoming", "due", "overdue"} {
+		out <- prometheus.MustNewConstMetric(dutiesDesc, prometheus.GaugeValue, float64(counts[standing]), standing)
+	}
+}
+
 func (m *metrics) observe(verb, route string, status int, took time.Duration) {
 	m.seconds.WithLabelValues(method(verb), route, strconv.Itoa(status)).Observe(took.Seconds())
 }
@@ -60,6 +82,7 @@ func (m *metrics) signIn(err error) {
 
 // healthRoutes are for machines beside the service; they need no sign-in and show nothing of a person.
 func (s *Server) healthRoutes() {
+	s.options.Registry.MustRegister(dutyGauge{s})
 	s.engine.GET("/healthz", func(c *gin.Context) { writeJSON(c.Writer, http.StatusOK, map[string]string{"status": "alive"}) })
 	s.engine.GET("/readyz", s.readyz)
 	shown := promhttp.HandlerFor(s.options.Registry, promhttp.HandlerOpts{})
