@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
@@ -240,6 +241,42 @@ func TestOpenIsTotal(t *testing.T) {
 		_, known, err := c.Open(context.Background(), s)
 		if !known && err != nil {
 			rt.Fatalf("a stream of no category gave %v", err)
+		}
+	})
+}
+
+// FuzzOpen looks for stored bytes that make the codec panic, and for data that two decoders read differently: the live
+// reader's is not the standard library's.
+func FuzzOpen(f *testing.F) {
+	c := list(f)
+	var rows []*record.EventRow
+	for _, k := range c.Categories {
+		for i := range k.Events {
+			row := &k.Events[i]
+			rows = append(rows, row)
+			raw, err := os.ReadFile(filepath.Join("testdata", row.Name+".v1.json"))
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(len(rows)-1, raw)
+		}
+	}
+	f.Fuzz(func(t *testing.T, n int, raw []byte) {
+		if !utf8.Valid(raw) { // what is stored was written by json.Marshal
+			return
+		}
+		row := rows[uint(n)%uint(len(rows))]
+		strict, err := row.Decode(1, raw, true)
+		fast, fastErr := row.Decode(1, raw, false)
+		if err == nil && fastErr != nil {
+			t.Errorf("the standard library reads what the live reader does not: %v", fastErr)
+		}
+		if err == nil && !reflect.DeepEqual(strict, fast) {
+			a, _ := json.Marshal(strict)
+			b, _ := json.Marshal(fast)
+			if string(a) != string(b) {
+				t.Errorf("read as %s and as %s", a, b)
+			}
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
+	fastjson "github.com/goccy/go-json"
+
 	"yidang/domain/journal"
 	"yidang/domain/policy"
 	"yidang/domain/record"
@@ -63,7 +65,7 @@ func (c *Codec) Open(ctx context.Context, s journal.Stored) (e record.Event, kno
 		return e, true, fmt.Errorf("event %s at position %d: type %q is not in the catalog of %s: was it written by a newer version?", s.ID, s.Position, s.Type, k.Name)
 	}
 	e = record.Event{ID: s.ID, Stream: s.Stream, Revision: s.Revision, Position: s.Position, Type: s.Type}
-	if err := json.Unmarshal(s.Meta, &e.Meta); err != nil {
+	if err := fastjson.Unmarshal(s.Meta, &e.Meta); err != nil {
 		return e, true, fmt.Errorf("event %s at position %d: metadata: %w", s.ID, s.Position, err)
 	}
 	if e.Meta.Policy != "" && c.Policy != nil {

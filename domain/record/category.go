@@ -3,10 +3,13 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"time"
 
+	fastjson "github.com/goccy/go-json"
 	"github.com/google/uuid"
 )
 
@@ -98,12 +101,12 @@ func (r *EventRow) Decode(form int, raw []byte, strict bool) (any, error) {
 		}
 	}
 	v := reflect.New(r.Type)
+	// A live reader decodes hundreds of thousands of events when it catches up; the standard library takes three times as
+	// long. What is strict stays with the standard library.
 	if strict {
-		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.DisallowUnknownFields()
-		err = dec.Decode(v.Interface())
+		err = strictly(raw, v.Interface())
 	} else {
-		err = json.Unmarshal(raw, v.Interface())
+		err = fastjson.Unmarshal(raw, v.Interface())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: form %d: %w", r.Name, form, err)
@@ -244,10 +247,21 @@ func (r *CommandRow) Decide(state, input any, g Given) ([]any, error) {
 // Parse reads an input strictly: an unknown field is an error that names it.
 func (r *CommandRow) Parse(raw []byte) (any, error) {
 	v := reflect.New(r.Input)
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v.Interface()); err != nil {
+	if err := strictly(raw, v.Interface()); err != nil {
 		return nil, Errorf(Invalid, "%s: %w", r.Name, err)
 	}
 	return v.Elem().Interface(), nil
+}
+
+// strictly decodes one JSON value, refusing unknown fields and anything after the value.
+func strictly(raw []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("there is more after the value")
+	}
+	return nil
 }
