@@ -59,10 +59,10 @@ func (f *Follower) openEvents(ctx context.Context, after uint64) *pipeline {
 }
 
 func (f *Follower) read(ctx context.Context, p *pipeline, after uint64) {
+	defer close(p.items)
 	for item, err := range f.Source.Follow(ctx, after) {
 		if err != nil {
 			p.failed <- err
-			close(p.items)
 			return
 		}
 		switch item.Kind {
