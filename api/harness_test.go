@@ -171,14 +171,6 @@ func (w *town) start() {
 	wrapper := must(vault.KeyFile(filepath.Join(w.dir, "key")))(w.t)
 	v := must(vault.Open(ctx, vault.Options{Path: filepath.Join(w.dir, "vault.db"), Wrapper: wrapper}))(w.t)
 	w.catalog = must(catalog.New())(w.t)
-	for _, k := range w.catalog.Categories { // until the programs say it themselves
-		if k.Case && len(k.Readers) == 0 {
-			k.Readers = []record.Grant{
-				{Roles: []record.Role{record.VillageCadre, record.CommunityPolice, record.CommunityMedic, record.TownshipOffice}, Scope: record.InUnit},
-				{Roles: []record.Role{record.Volunteer}, Scope: record.Caseload}, {Roles: []record.Role{record.Inspector}, Scope: record.Anywhere},
-			}
-		}
-	}
 	registry := prometheus.NewRegistry()
 	w.journal = j
 	w.x = must(commands.New(commands.Options{Catalog: w.catalog, Journal: j, Vault: v, Now: w.clock.now, Metrics: commands.NewMetrics(registry)}))(w.t)

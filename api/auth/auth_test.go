@@ -91,13 +91,14 @@ func FuzzTokens(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	sealed := s.seal(Session{ID: uuid.New()})
+	known := uuid.MustParse("5f0c2f38-6b0e-4a52-9a39-3f3a3f2f9d11") // workers are processes of their own: what they seal differs
+	sealed := s.seal(Session{ID: known})
 	text, _ := newToken(uuid.New(), uuid.New())
 	for _, seed := range []string{sealed, text, "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "$argon2id$v=19$m=-1,t=0,p=999$$"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		if got, ok := s.open(in); ok && in != sealed {
+		if got, ok := s.open(in); ok && got.ID != known {
 			t.Errorf("%q opens to %+v", in, got)
 		}
 		if p, ok := parsePHC(in); ok && (p.memory > 256*1024 || p.time > 16 || p.threads > 8) {
