@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oklog/run"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"yidang/api"
@@ -79,7 +80,8 @@ func withServer(p *program, started func(address string)) (err error) {
 	if err != nil {
 		return err
 	}
-	r.registry.MustRegister(gauges{r, stats, r.exec.Now})
+	r.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "yidang_reports_ready", Help: "1 when the ClickHouse engine answers and has everything, else 0."}, stats.gauge))
 	server, err := api.New(r.apiOptions(p, stats))
 	if err != nil {
 		return err

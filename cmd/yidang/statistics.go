@@ -87,3 +87,10 @@ func (s *statistics) ready(context.Context) error {
 	}
 	return notBehind(s.follower.Status())
 }
+
+func (s *statistics) gauge() float64 {
+	if s.ready(context.Background()) != nil {
+		return 0
+	}
+	return 1
+}
