@@ -391,7 +391,7 @@ func TestFirstAdministrator(t *testing.T) {
 	}{
 		{[]string{"officer", "create", "--login", "admin", "--name", "钱管理", "--sex", "1"}, "taken"},
 		{[]string{"officer", "grant", "--login", "admin", "--role", "inspector", "--unit", "无此村"}, "no such unit"},
-		{[]string{"officer", "grant", "--login", "admin", "--role", "king", "--unit", "示范镇"}, "no such role"},
+		{[]string{"officer", "grant", "--login", "admin", "--role", "king", "--unit", "示范镇"}, "must be one of"},
 		{[]string{"officer", "reset", "--login", "nobody"}, "no such officer"},
 		{[]string{"demo"}, "not empty"},
 		{[]string{"import", rosters + "drugs-2026q3.xlsx"}, "must be named"},
