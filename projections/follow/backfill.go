@@ -43,13 +43,15 @@ var ErrSpoolLost = errors.New("the part files of this backfill are gone")
 
 // BackfillOptions of Backfill. Source, Codec, Dir and Until are required.
 type BackfillOptions struct {
-	Source   Source
-	Codec    Opener
-	Dir      string // for the part files; made, and removed at the end
-	Until    uint64 // position to fill up to; one that is under way keeps its own
-	Log      *slog.Logger
-	Workers  int                  // that open events; GOMAXPROCS by default
-	Progress func(BackfillStatus) // called about once a second; may be nil
+	Source  Source
+	Codec   Opener
+	Dir     string // for the part files; made, and removed at the end
+	Until   uint64 // position to fill up to; one that is under way keeps its own
+	Log     *slog.Logger
+	Workers int // that open events; GOMAXPROCS by default
+	// EventsPerPart is about how many events are opened at once; 4,000 by default.
+	EventsPerPart int
+	Progress      func(BackfillStatus) // called about once a second; may be nil
 }
 
 // BackfillStatus tells how far a backfill is.
@@ -63,6 +65,9 @@ type BackfillStatus struct {
 func Backfill(ctx context.Context, t Target, o BackfillOptions) (until uint64, err error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.EventsPerPart <= 0 {
+		o.EventsPerPart = 4000
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -86,7 +91,7 @@ func Backfill(ctx context.Context, t Target, o BackfillOptions) (until uint64, e
 		return 0, ErrSpoolLost
 	}
 	if s.Until == 0 {
-		if err := s.begin(o.Until); err != nil {
+		if err := s.begin(o.Until, o.EventsPerPart); err != nil {
 			return 0, err
 		}
 	}

@@ -35,11 +35,11 @@ type spoolMark struct {
 	Sizes    []int64 `json:"sizes"`
 }
 
-const (
-	mostParts     = 256
-	eventsPerPart = 4000 // about; positions that are byte offsets simply give the most parts
-	markEvery     = 50_000
-)
+// mostParts are open files; positions that are byte offsets simply give the most.
+const mostParts = 256
+
+// markAfter is how many parts' worth of events may have to be dealt out again.
+const markAfter = 12
 
 func openSpool(dir string) (*spool, error) {
 	s := &spool{dir: dir}
@@ -64,8 +64,8 @@ func openSpool(dir string) (*spool, error) {
 	return s, nil
 }
 
-func (s *spool) begin(until uint64) error {
-	s.Until, s.Of = until, int(min(max(until/eventsPerPart, 1), mostParts))
+func (s *spool) begin(until uint64, perPart int) error {
+	s.Until, s.Of = until, int(min(max(until/uint64(perPart), 1), mostParts))
 	s.Sizes = make([]int64, s.Of)
 	if err := s.openFiles(); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (s *spool) deal(ctx context.Context, o BackfillOptions) error {
 		if s.Position == s.Until {
 			return s.mark()
 		}
-		if n++; n%markEvery == 0 {
+		if n++; n%(markAfter*o.EventsPerPart) == 0 {
 			if err := s.mark(); err != nil {
 				return err
 			}

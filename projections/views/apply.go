@@ -251,19 +251,17 @@ func (w *writer) flushCase(d *dirty) error {
 		return err
 	}
 	*d.note = row
-	if err := w.flushEnded(d, row); err != nil {
-		return err
-	}
-	if !w.s.indexing {
-		return nil
-	}
-	if old == nil || old.village != row.village || old.sealed != row.sealed {
-		if err := w.changeAlso(row); err != nil {
+	moved := old == nil || old.village != row.village || old.sealed != row.sealed
+	if w.s.indexing && old != nil && moved && !d.replace {
+		if err := w.changePast(old, row); err != nil { // before those are added that end now
 			return err
 		}
 	}
-	if old != nil && old.sealed != row.sealed {
-		if err := w.changePast(row); err != nil {
+	if err := w.flushEnded(d, row); err != nil || !w.s.indexing {
+		return err
+	}
+	if moved {
+		if err := w.changeAlso(row); err != nil {
 			return err
 		}
 	}
@@ -312,7 +310,7 @@ func (w *writer) alsoOf(p *personRow) (also []int64, err error) {
 
 func (w *writer) flushEnded(d *dirty, row *caseRow) error {
 	if d.replace {
-		if err := w.dropEnded(row.n); err != nil {
+		if err := w.dropEnded(d.oldCase); err != nil {
 			return err
 		}
 	}
@@ -321,17 +319,17 @@ func (w *writer) flushEnded(d *dirty, row *caseRow) error {
 	}
 	for _, e := range d.ended {
 		var err error
-		e.kase, e.village = row.n, row.village
+		e.kase = row.n
 		if e.holder, err = w.s.places.number(w.c, e.duty.Officer); err != nil {
 			return err
 		}
-		err = exec(w.c, `INSERT INTO ended (`+endedColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
-			e.kase, int64(e.position), e.seq, e.village, e.holder, packDuty(nil, e.duty))
+		err = exec(w.c, `INSERT INTO ended (`+endedColumns+`) VALUES (?, ?, ?, ?, ?)`,
+			e.kase, int64(e.position), e.seq, e.holder, packDuty(nil, e.duty))
 		if err != nil {
 			return err
 		}
 		if w.s.indexing {
-			if err := w.addPast(e, row.sealed); err != nil {
+			if err := w.addPast(e, row); err != nil {
 				return err
 			}
 		}

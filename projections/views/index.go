@@ -159,22 +159,22 @@ func change[E comparable](old, now []E, remove, add func(E) error) error {
 	return nil
 }
 
-// An ended duty shows where its case was when it ended, and to who owed it.
-func (e endedRow) scopes(isSealed bool) []scope {
-	if isSealed {
+// pastScopes tells where an ended duty shows: where its case is now, and to who owed it.
+func (k *caseRow) pastScopes(holder int64) []scope {
+	if k.sealed {
 		return []scope{scopeOf(sealedAway, 0)}
 	}
-	list := []scope{scopeOf(inVillage, e.village)}
-	if e.holder != 0 {
-		list = append(list, scopeOf(heldBy, e.holder))
+	list := []scope{scopeOf(inVillage, k.village)}
+	if holder != 0 {
+		list = append(list, scopeOf(heldBy, holder))
 	}
 	return list
 }
 
 var statusNumbers = map[casework.Status]int{casework.Done: 1, casework.Excused: 2, casework.Cancelled: 3}
 
-func (w *writer) addPast(e endedRow, isSealed bool) error {
-	for _, s := range e.scopes(isSealed) {
+func (w *writer) addPast(e endedRow, k *caseRow) error {
+	for _, s := range k.pastScopes(e.holder) {
 		err := exec(w.c, `INSERT INTO past (scope, position, seq, kase, status) VALUES (?, ?, ?, ?, ?)`,
 			int64(s), int64(e.position), e.seq, e.kase, statusNumbers[e.duty.Status])
 		if err != nil {
@@ -184,15 +184,15 @@ func (w *writer) addPast(e endedRow, isSealed bool) error {
 	return nil
 }
 
-// dropPast removes a case's entries among the ended duties, and gives what they stood for.
-func (w *writer) dropPast(kase int64) (ended []endedRow, err error) {
-	err = query(w.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ?`, []any{kase}, func(st *sqlite3.Stmt) error {
+// dropPast removes a case's entries among the ended duties, and gives what they stood for. k is the row they follow from.
+func (w *writer) dropPast(k *caseRow) (ended []endedRow, err error) {
+	err = query(w.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ?`, []any{k.n}, func(st *sqlite3.Stmt) error {
 		e, err := scanEnded(st)
 		ended = append(ended, e)
 		return err
 	})
 	for _, e := range ended {
-		for _, s := range append(e.scopes(false), e.scopes(true)...) {
+		for _, s := range k.pastScopes(e.holder) {
 			if err == nil {
 				err = exec(w.c, `DELETE FROM past WHERE scope = ? AND position = ? AND seq = ?`, int64(s), int64(e.position), e.seq)
 			}
@@ -201,25 +201,28 @@ func (w *writer) dropPast(kase int64) (ended []endedRow, err error) {
 	return ended, err
 }
 
-// changePast moves the ended duties of a case that was sealed, or is so no more, to where they show now.
-func (w *writer) changePast(row *caseRow) error {
-	ended, err := w.dropPast(row.n)
+// changePast moves the ended duties of a case that moved, or was sealed, to where they show now.
+func (w *writer) changePast(old, row *caseRow) error {
+	ended, err := w.dropPast(old)
 	for _, e := range ended {
 		if err == nil {
-			err = w.addPast(e, row.sealed)
+			err = w.addPast(e, row)
 		}
 	}
 	return err
 }
 
-// dropEnded removes the ended duties of a case.
-func (w *writer) dropEnded(kase int64) error {
+// dropEnded removes the ended duties of a case, if it had a row.
+func (w *writer) dropEnded(old *caseRow) error {
+	if old == nil {
+		return nil
+	}
 	if w.s.indexing {
-		if _, err := w.dropPast(kase); err != nil {
+		if _, err := w.dropPast(old); err != nil {
 			return err
 		}
 	}
-	return exec(w.c, `DELETE FROM ended WHERE kase = ?`, kase)
+	return exec(w.c, `DELETE FROM ended WHERE kase = ?`, old.n)
 }
 
 // indexBlock is how many entries are sorted at a time while the index is made: inserts in order are what makes it quick.
@@ -314,15 +317,13 @@ func (w *writer) indexCases() error {
 		entries = entries[:0]
 		return nil
 	}
-	isSealed := map[int64]bool{}
+	places := map[int64]*caseRow{} // without their duties
 	err := query(w.c, `SELECT `+caseColumns+` FROM cases`, nil, func(st *sqlite3.Stmt) error {
 		k, err := scanCase(st)
 		if err != nil {
 			return err
 		}
-		if k.sealed {
-			isSealed[k.n] = true
-		}
+		places[k.n] = &caseRow{n: k.n, village: k.village, sealed: k.sealed}
 		w.tally.count(k, 1)
 		for _, e := range k.listEntries() {
 			if err := w.addListed(e); err != nil {
@@ -340,10 +341,10 @@ func (w *writer) indexCases() error {
 	if err != nil {
 		return err
 	}
-	return w.indexEnded(isSealed)
+	return w.indexEnded(places)
 }
 
-func (w *writer) indexEnded(isSealed map[int64]bool) error {
+func (w *writer) indexEnded(places map[int64]*caseRow) error {
 	type entry struct {
 		scope    scope
 		position int64
@@ -369,7 +370,7 @@ func (w *writer) indexEnded(isSealed map[int64]bool) error {
 		if err != nil {
 			return err
 		}
-		for _, s := range e.scopes(isSealed[e.kase]) {
+		for _, s := range places[e.kase].pastScopes(e.holder) {
 			entries = append(entries, entry{s, int64(e.position), e.seq, e.kase, statusNumbers[e.duty.Status]})
 		}
 		if len(entries) < indexBlock {
@@ -383,12 +384,12 @@ func (w *writer) indexEnded(isSealed map[int64]bool) error {
 	return flush()
 }
 
-const endedColumns = `kase, position, seq, village, holder, duty`
+const endedColumns = `kase, position, seq, holder, duty`
 
 func scanEnded(st *sqlite3.Stmt) (e endedRow, err error) {
 	e = endedRow{
-		kase: st.ColumnInt64(0), position: uint64(st.ColumnInt64(1)), seq: st.ColumnInt(2), village: st.ColumnInt64(3), holder: st.ColumnInt64(4),
+		kase: st.ColumnInt64(0), position: uint64(st.ColumnInt64(1)), seq: st.ColumnInt(2), holder: st.ColumnInt64(3),
 	}
-	e.duty, _, err = unpackDuty(st.ColumnRawBlob(5))
+	e.duty, _, err = unpackDuty(st.ColumnRawBlob(4))
 	return e, err
 }

@@ -15,6 +15,8 @@ type RebuildOptions struct {
 	Codec    follow.Opener
 	Metrics  *follow.Metrics
 	Progress func(follow.BackfillStatus) // called about once a second; may be nil
+	// EventsPerPart is documented at follow.BackfillOptions.
+	EventsPerPart int
 }
 
 // rebuildSuffix names the file that is built beside the one that is read.
@@ -55,7 +57,7 @@ func (v *Views) rebuild(ctx context.Context, s *store, o RebuildOptions) error {
 		return err
 	}
 	if _, err := follow.Backfill(ctx, s, follow.BackfillOptions{
-		Source: o.Source, Codec: o.Codec, Dir: s.path + ".parts", Until: head, Log: s.o.Log, Progress: o.Progress,
+		Source: o.Source, Codec: o.Codec, Dir: s.path + ".parts", Until: head, Log: s.o.Log, Progress: o.Progress, EventsPerPart: o.EventsPerPart,
 	}); err != nil {
 		return err
 	}

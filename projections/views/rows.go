@@ -56,11 +56,10 @@ type owed struct {
 
 // endedRow is a row of ended.
 type endedRow struct {
+	kase     int64
 	position uint64
 	seq      int
-	kase     int64
-	village  int64
-	holder   int64
+	holder   int64 // who owed it when it ended
 	duty     casework.Duty
 }
 
@@ -151,7 +150,7 @@ func (w *writer) caseOf(d *dirty, n, person int64) (*caseRow, error) {
 		}
 	}
 	for _, duty := range c.Duties.Open {
-		row.owed = append(row.owed, owed{Duty: duty, number: dutyNumber(duty), holder: number(c.ResponsibleFor(duty.Owner))})
+		row.owed = append(row.owed, owed{Duty: duty, number: dutyNumber(duty), holder: number(c.Holder(duty))})
 	}
 	return row, err
 }
@@ -253,9 +252,10 @@ func packDuty(b []byte, d casework.Duty) []byte {
 	for _, t := range []time.Time{d.From, d.Opens, d.Due, d.EndedOn} {
 		b = binary.AppendVarint(b, millis(t))
 	}
-	b = append(b, d.Officer[:]...)
-	b = append(b, d.Started[:]...)
-	return append(b, d.Ended[:]...)
+	for _, id := range []uuid.UUID{d.Named, d.Officer, d.Started, d.Ended} {
+		b = append(b, id[:]...)
+	}
+	return b
 }
 
 func unpackDuty(b []byte) (d casework.Duty, rest []byte, err error) {
@@ -276,12 +276,12 @@ func unpackDuty(b []byte) (d casework.Duty, rest []byte, err error) {
 		*t, b = day(ms), b[size:]
 	}
 	ms, size := binary.Varint(b)
-	if size <= 0 || len(b)-size < 48 {
+	if size <= 0 || len(b)-size < 64 {
 		return d, nil, errDuty
 	}
 	d.EndedOn, b = instant(ms), b[size:]
-	for i, id := range []*uuid.UUID{&d.Officer, &d.Started, &d.Ended} {
+	for i, id := range []*uuid.UUID{&d.Named, &d.Officer, &d.Started, &d.Ended} {
 		copy(id[:], b[16*i:])
 	}
-	return d, b[48:], nil
+	return d, b[64:], nil
 }

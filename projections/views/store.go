@@ -38,7 +38,7 @@ CREATE TABLE cases (
 	owed BLOB NOT NULL -- open duties
 ) STRICT;
 CREATE TABLE ended ( -- duties that were fulfilled, excused or cancelled, by the position of the event that did it
-	kase INTEGER NOT NULL, position INTEGER NOT NULL, seq INTEGER NOT NULL, village INTEGER NOT NULL, holder INTEGER NOT NULL,
+	kase INTEGER NOT NULL, position INTEGER NOT NULL, seq INTEGER NOT NULL, holder INTEGER NOT NULL,
 	duty BLOB NOT NULL, PRIMARY KEY (kase, position, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE officers (id BLOB PRIMARY KEY, name TEXT NOT NULL, erased INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;

@@ -65,13 +65,7 @@ func openWorld(t testing.TB, dir string, villages, officers int) *world {
 	if w.vault, err = vault.Open(t.Context(), vault.Options{Path: filepath.Join(w.dir, "vault.db"), Wrapper: wrapper}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		for _, c := range []interface{ Close() error }{w.journal, w.server, w.vault} {
-			if err := c.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
+	t.Cleanup(w.close)
 	if w.catalog, err = catalog.New(); err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +76,19 @@ func openWorld(t testing.TB, dir string, villages, officers int) *world {
 	w.codec = &catalog.Codec{Catalog: w.catalog, Vault: w.vault, Policy: book}
 	w.settle(villages, officers)
 	return w
+}
+
+// close lets go of the record's files.
+func (w *world) close() {
+	if w.server == nil {
+		return
+	}
+	for _, c := range []interface{ Close() error }{w.journal, w.server, w.vault} {
+		if err := c.Close(); err != nil {
+			w.t.Error(err)
+		}
+	}
+	w.server = nil
 }
 
 // settle gives every world the same villages and officers.
