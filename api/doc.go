@@ -10,7 +10,9 @@
 //	commands.go   one route per command of the catalog
 //	handovers.go  a caseload in one call
 //	me.go         sign-in, password, tokens
-//	people.go cases.go worklist.go staffing.go policy.go   reads
+//	reads.go      what reads share: position, reach, the best post
+//	people.go timeline.go cases.go worklist.go staffing.go policy.go   reads
+//	state.go      the state of a program, shown without knowing the program
 //	redact.go     what a role needs to know (S-14), the one place
 //	reports.go attachments.go imports.go
 //	health.go     /metrics, /healthz, /readyz
