@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -24,6 +25,7 @@ type Config struct {
 	Data        string            `toml:"data" doc:"folder of everything that is kept; domain/ in it is the record, projections/ can be rebuilt"`
 	Listen      string            `toml:"listen" doc:"address of the API and pages; without TLS only a loopback address is accepted"`
 	TLS         TLSConfig         `toml:"tls"`
+	Proxy       ProxyConfig       `toml:"proxy"`
 	Journal     JournalConfig     `toml:"journal"`
 	Vault       VaultConfig       `toml:"vault"`
 	Attachments AttachmentsConfig `toml:"attachments"`
@@ -36,6 +38,13 @@ type Config struct {
 type TLSConfig struct {
 	Certificate string `toml:"certificate" doc:"PEM file; with key, the API is served over TLS"`
 	Key         string `toml:"key" doc:"PEM file, mode 0600"`
+}
+
+// ProxyConfig says what stands in front.
+type ProxyConfig struct {
+	TLS         bool   `toml:"tls" doc:"a proxy on this machine ends TLS: cookies are for HTTPS only"`
+	Trusted     string `toml:"trusted" doc:"networks, such as 10.1.0.0/16, comma-separated, whose X-Forwarded-For names the caller"`
+	MetricsFrom string `toml:"metrics_from" doc:"networks that may read /metrics beside loopback"`
 }
 
 // JournalConfig says where events are kept.
@@ -234,6 +243,11 @@ func (c *Config) Validate() error {
 	if c.TLS.Certificate == "" && !loopback(c.Listen) {
 		say("listen", "%s is not a loopback address; give tls.certificate and tls.key, or listen on 127.0.0.1 behind a proxy", c.Listen)
 	}
+	for key, list := range map[string]string{"proxy.trusted": c.Proxy.Trusted, "proxy.metrics_from": c.Proxy.MetricsFrom} {
+		if _, err := networks(list); err != nil {
+			say(key, "%v; write networks as 10.1.0.0/16", err)
+		}
+	}
 	j := c.Journal
 	if j.Connection != "" && j.Listen != "" {
 		say("journal.listen", "serves the embedded journal, but journal.connection names another; drop one")
@@ -256,6 +270,21 @@ func (c *Config) Validate() error {
 	}
 	slices.SortFunc(bad, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(bad...)
+}
+
+// networks reads a comma-separated list.
+func networks(list string) (out []netip.Prefix, err error) {
+	for _, s := range strings.Split(list, ",") {
+		if s = strings.TrimSpace(s); s == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 func loopback(address string) bool {

@@ -86,6 +86,7 @@ func withServer(p *program, started func(address string)) (err error) {
 	if err != nil {
 		return err
 	}
+	defer server.Close()
 	listener, err := listen(p.config)
 	if err != nil {
 		return err
@@ -141,7 +142,7 @@ func scheme(c Config) string {
 func (r *records) apiOptions(p *program, stats *statistics) api.Options {
 	l := p.config.Limits
 	o := api.Options{
-		Executor: r.exec, Catalog: r.catalog, Views: r.views, Follower: r.follower, Attachments: r.blobs, Importer: r.importer(), Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "",
+		Executor: r.exec, Catalog: r.catalog, Views: r.views, Follower: r.follower, Attachments: r.blobs, Importer: r.importer(), Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "" && !p.config.Proxy.TLS,
 		Build:      api.Build{Version: version, Revision: revision(), Go: runtime.Version()},
 		SessionKey: r.vault.Secret("sessions"), Hasher: auth.NewHasher(runtime.GOMAXPROCS(0)),
 		Limits: api.Limits{Body: l.RequestBytes, Upload: l.UploadBytes, PerSession: float64(l.PerSession), PerAddress: float64(l.PerAddress),
@@ -152,6 +153,8 @@ func (r *records) apiOptions(p *program, stats *statistics) api.Options {
 			{Name: "reports", Check: stats.ready},
 		},
 	}
+	o.TrustedProxies, _ = networks(p.config.Proxy.Trusted) // Validate has read them
+	o.MetricsFrom, _ = networks(p.config.Proxy.MetricsFrom)
 	if stats.store != nil {
 		o.Reports = stats.report
 	}

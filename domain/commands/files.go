@@ -25,7 +25,7 @@ type entry struct {
 	turn  sync.Mutex
 	mu    sync.RWMutex
 	file  *record.File // nil when it must be loaded
-	stale bool         // the journal is known to hold more
+	seen  uint64       // highest revision the journal is known to hold; a file behind it is read again
 }
 
 func newFiles(size int, x *Executor) *files {
@@ -50,14 +50,14 @@ func (fs *files) entry(stream string) *entry {
 // load gives the stream's file, reading what is missing.
 func (fs *files) load(ctx context.Context, stream string, e *entry) (*record.File, error) {
 	e.mu.RLock()
-	f, ok := e.file, e.file != nil && !e.stale
+	f, ok := e.file, e.fresh()
 	e.mu.RUnlock()
 	if ok {
 		return f, nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.file != nil && !e.stale {
+	if e.fresh() {
 		return e.file, nil
 	}
 	k, known := fs.x.Catalog.Of(stream)
@@ -72,7 +72,7 @@ func (fs *files) load(ctx context.Context, stream string, e *entry) (*record.Fil
 	if err := f.Fold(history, record.At{}); err != nil {
 		return nil, err
 	}
-	e.file, e.stale = f, false
+	e.file = f
 	return f, nil
 }
 
@@ -117,8 +117,10 @@ func (fs *files) look(ctx context.Context, streams []string, see func(map[string
 func (e *entry) apply(f *record.File, events []record.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.file != f {
-		e.file = nil // somebody loaded it meanwhile, with or without these events
+	if e.file != f { // somebody loaded it meanwhile, with or without these events
+		if e.file != nil && e.file.Revision < events[len(events)-1].Revision {
+			e.file = nil
+		}
 		return
 	}
 	for _, ev := range events {
@@ -145,7 +147,17 @@ func (x *Executor) Observe(stream string, revision uint64) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if f := e.file; f != nil && (!f.Exists || f.Revision < revision) {
-		e.stale = true
+	e.seen = max(e.seen, revision+1)
+}
+
+// fresh is called with mu held.
+func (e *entry) fresh() bool {
+	if e.file == nil {
+		return false
 	}
+	held := uint64(0)
+	if e.file.Exists {
+		held = e.file.Revision + 1
+	}
+	return held >= e.seen
 }
