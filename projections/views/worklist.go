@@ -100,6 +100,7 @@ type worklist struct {
 	check  func(*caseRow) bool // what the scopes alone do not ensure; nil: nothing
 	plus   []scope             // summed up for counts
 	minus  []scope
+	walk   bool // counts come from a walk, not from sums
 
 	rows   []DutyRow
 	next   string
@@ -114,7 +115,12 @@ func (l *worklist) run() (uint64, error) {
 	l.choose()
 	var at uint64
 	l.counts, at = l.r.s.tallies.sum(l.plus, l.minus, l.q.Code, l.today)
-	if err := l.countEnded(); err != nil || at != l.r.at && l.r.at > at {
+	if l.walk {
+		if err := l.countOpen(); err != nil {
+			return at, err
+		}
+	}
+	if err := l.countEnded(); err != nil {
 		return at, err
 	}
 	c, err := parseWorklistCursor(l.q.Cursor)
@@ -149,10 +155,16 @@ func (l *worklist) choose() {
 		l.scopes = []scope{scopeOf(heldBy, officer)}
 		l.check = func(k *caseRow) bool { return l.reach.sees(k) && (!hasVillage || k.village == village) }
 		switch {
-		case hasVillage:
-			l.plus = []scope{pairOf(heldIn, village, officer)}
-		case l.reach.all || officer == me:
+		case officer == me && !hasVillage, l.reach.all && !hasVillage:
 			l.plus, l.check = l.scopes, nil
+		case officer == me:
+			l.plus, l.check = []scope{pairOf(heldIn, village, officer)}, func(k *caseRow) bool { return k.village == village }
+		case me != 0:
+			l.walk = true // a colleague's duties in cases of mine: no tally knows
+		case hasVillage && inReach:
+			l.plus = []scope{pairOf(heldIn, village, officer)}
+		case hasVillage:
+			l.scopes = nil
 		default:
 			for _, v := range l.reach.villages {
 				l.plus = append(l.plus, pairOf(heldIn, v, officer))
@@ -344,32 +356,61 @@ func (l *worklist) pastScopes() []scope {
 }
 
 func (l *worklist) addPast(e worklistCursor) error {
-	var row endedRow
-	err := query(l.r.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ? AND position = ? AND seq = ?`, []any{e.kase, e.position, e.seq}, func(st *sqlite3.Stmt) (err error) {
-		row, err = scanEnded(st)
-		return err
-	})
-	if err != nil || l.q.Code != "" && row.duty.Code != l.q.Code {
-		return err
-	}
-	k, err := l.r.kase(row.kase)
+	row, k, err := l.ended(e)
 	if err != nil || k == nil {
 		return err
-	}
-	// The case may have moved out of sight since.
-	if !l.reach.sees(k) || l.check != nil && !l.check(k) {
-		return nil
 	}
 	return l.line(k, row.duty, row.holder)
 }
 
+// ended reads an ended duty and its case; no case when the query leaves it out, or when it has moved out of sight.
+func (l *worklist) ended(e worklistCursor) (row endedRow, k *caseRow, err error) {
+	err = query(l.r.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ? AND position = ? AND seq = ?`, []any{e.kase, e.position, e.seq}, func(st *sqlite3.Stmt) (err error) {
+		row, err = scanEnded(st)
+		return err
+	})
+	if err != nil || l.q.Code != "" && row.duty.Code != l.q.Code {
+		return row, nil, err
+	}
+	k, err = l.r.kase(row.kase)
+	if err != nil || k == nil || !l.reach.sees(k) || l.check != nil && !l.check(k) {
+		return row, nil, err
+	}
+	return row, k, nil
+}
+
+// countOpen counts one by one what no tally counts.
+func (l *worklist) countOpen() error {
+	asked := l.q.Standing
+	defer func() { l.q.Standing = asked }()
+	l.q.Standing = openStandings
+	c, _ := parseWorklistCursor("")
+	entries, err := l.merge(c, budget)
+	for _, e := range entries {
+		if err != nil {
+			return err
+		}
+		var k *caseRow
+		if k, err = l.r.kase(e.kase); err == nil && k != nil && l.check(k) {
+			l.counts[e.standing(l.today)]++
+		}
+	}
+	return err
+}
+
+// countEnded counts in the index alone when whatever is there counts, else one by one.
 func (l *worklist) countEnded() error {
+	scopes := l.pastScopes()
+	plain := l.check == nil && l.q.Code == "" && (l.reach.all || !slices.ContainsFunc(scopes, func(s scope) bool { return s>>56 == heldBy }))
+	if !plain {
+		return l.countEndedRows()
+	}
 	for i, standing := range endedStandings {
 		if !l.asked(standing) {
 			continue
 		}
 		total := 0
-		for _, s := range l.pastScopes() {
+		for _, s := range scopes {
 			n, err := single(l.r.c, `SELECT count(*) FROM (SELECT 1 FROM past WHERE scope = ? AND status = ? LIMIT ?)`, int64(s), i+1, CountLimit-total)
 			if err != nil {
 				return err
@@ -383,16 +424,39 @@ func (l *worklist) countEnded() error {
 	return nil
 }
 
+func (l *worklist) countEndedRows() error {
+	if !slices.ContainsFunc(endedStandings, l.asked) {
+		return nil
+	}
+	for _, standing := range endedStandings {
+		if l.asked(standing) {
+			l.counts[standing] = 0
+		}
+	}
+	entries, err := l.mergePast(worklistCursor{position: 1 << 62}, CountLimit)
+	for _, e := range entries {
+		if err != nil {
+			return err
+		}
+		var row endedRow
+		var k *caseRow
+		if row, k, err = l.ended(e); k != nil {
+			l.counts[string(row.duty.Status)]++
+		}
+	}
+	return err
+}
+
 // ofCase lists the duties of one case, all of them on one page: they are few.
 func (l *worklist) ofCase() error {
 	l.counts = map[string]int{"upcoming": 0, "due": 0, "overdue": 0}
 	k, err := l.r.caseBy(l.q.Case)
-	if err != nil || k == nil || !l.reach.sees(k) {
+	place := l.r.s.places.id
+	if err != nil || k == nil || !l.reach.sees(k) || l.q.Village != uuid.Nil && l.q.Village != place(k.village) {
 		return err
 	}
-	known := l.r.s.places.read()
 	keep := func(d casework.Duty, holder int64) error {
-		if l.q.Code != "" && d.Code != l.q.Code || l.q.Officer != uuid.Nil && known.n[l.q.Officer] != holder {
+		if l.q.Code != "" && d.Code != l.q.Code || l.q.Officer != uuid.Nil && l.q.Officer != place(holder) {
 			return nil
 		}
 		standing := d.Standing(l.q.Today)
