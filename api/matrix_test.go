@@ -32,7 +32,6 @@ var roles = []record.Role{record.VillageCadre, record.CommunityPolice, record.Co
 type matrix struct {
 	*town
 	own, other    []*client
-	ids           map[string]string // what a path parameter stands for, by operation or name
 	sha256        string
 	doc           document
 	spare         uuid.UUID // an officer whose password may be reset

@@ -40,13 +40,6 @@ func schemaName(t reflect.Type, hint string) string {
 	return name
 }
 
-// envelope are the fields that a command's body has beside those of its input.
-type envelope struct {
-	OccurredAt string
-	Late       record.Late
-	Post       uuid.UUID
-}
-
 // bodySchema is the schema of a command's body: the input's fields, and the envelope's as far as the row takes them and the
 // input has no field of that name. It is built once, when the service starts.
 func bodySchema(reg huma.Registry, row *record.CommandRow) *huma.Schema {

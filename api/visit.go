@@ -20,12 +20,11 @@ import (
 
 // visit is what is known of one request while it is served. The log is written from it: no query, no body, no address.
 type visit struct {
-	id      string
-	route   string // pattern, never the path itself
-	from    netip.Addr
-	zh      bool
-	who     auth.Identity
-	failure error // of a panic, for the log
+	id    string
+	route string // pattern, never the path itself
+	from  netip.Addr
+	zh    bool
+	who   auth.Identity
 }
 
 type visitKey struct{}

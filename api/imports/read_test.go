@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -314,7 +313,7 @@ func checkRead(t *testing.T, r *Roster, err error) {
 	for _, row := range r.Rows {
 		if row.Row < 1 || row.Outcome == "" || row.Outcome != Rejected && (row.Name == "" || len(row.CitizenID) != 18) ||
 			(row.Outcome == Accepted || row.Outcome == AcceptedWithWarning) && row.Tier == "" || (row.Outcome == Accepted) != (len(row.Why) == 0) {
-			t.Fatal(fmt.Sprintf("%+v", row))
+			t.Fatalf("%+v", row)
 		}
 	}
 	if _, err := r.JSON(); err != nil {

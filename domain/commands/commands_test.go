@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -393,5 +394,50 @@ func TestErased(t *testing.T) {
 	history, err := town.Exec.History(t.Context(), stream)
 	if err != nil || len(history) == 0 || !history[0].Erased || history[0].Data != nil || history[0].Meta.OccurredAt.IsZero() {
 		t.Errorf("history of an erased case: %+v, %v", history, err)
+	}
+}
+
+// hasty tells the executor of each event before the append returns, as a follower may, and counts the reads of one stream.
+type hasty struct {
+	commands.Journal
+	x      *commands.Executor
+	stream string
+	reads  int
+}
+
+func (h *hasty) Append(ctx context.Context, stream string, expected journal.Expected, events ...journal.Proposed) (journal.Appended, error) {
+	done, err := h.Journal.Append(ctx, stream, expected, events...)
+	if err == nil {
+		h.x.Observe(stream, done.Revision)
+	}
+	return done, err
+}
+
+func (h *hasty) Stream(ctx context.Context, stream string, from uint64) iter.Seq2[journal.Stored, error] {
+	if stream == h.stream {
+		h.reads++
+	}
+	return h.Journal.Stream(ctx, stream, from)
+}
+
+// Ensure that hearing of an own append does not make the file be read again, and that hearing of another's does.
+func TestObserve(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	x := town.Another()
+	h := &hasty{Journal: town.Journal, x: x, stream: record.StreamOf("drugs", id)}
+	x.Journal = h
+	for range 5 {
+		if _, err := x.Do(t.Context(), visit(town, id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h.reads != 1 {
+		t.Errorf("the stream was read %d times for five commands", h.reads)
+	}
+	receipt := town.Must(visit(town, id))
+	x.Observe(h.stream, receipt.Revision)
+	if _, err := x.Do(t.Context(), visit(town, id)); err != nil || h.reads != 2 {
+		t.Errorf("after another server's event: %v, %d reads", err, h.reads)
 	}
 }

@@ -22,10 +22,10 @@ type files struct {
 // for reading, and the holder of the turn takes it for writing while it applies what it appended. The holder of the turn
 // may read its own file without mu, because only it changes that file.
 type entry struct {
-	turn  sync.Mutex
-	mu    sync.RWMutex
-	file  *record.File // nil when it must be loaded
-	seen  uint64       // highest revision the journal is known to hold; a file behind it is read again
+	turn sync.Mutex
+	mu   sync.RWMutex
+	file *record.File // nil when it must be loaded
+	seen uint64       // highest revision the journal is known to hold; a file behind it is read again
 }
 
 func newFiles(size int, x *Executor) *files {
