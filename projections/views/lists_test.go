@@ -142,7 +142,7 @@ func (w *world) checkWorklist(t *rapid.T, v *Views, all []truth, r record.Reach)
 		consider := func(d casework.Duty, holder uuid.UUID) {
 			mine := r.Officer != uuid.Nil && holder == r.Officer && !k.kase.Sealed && d.Status == casework.Open
 			if !k.sees(r) && !(mine && q.Case == uuid.Nil) || q.Village != uuid.Nil && k.kase.Village != q.Village || q.Officer != uuid.Nil && holder != q.Officer ||
-				q.Case != uuid.Nil && k.kase.ID != q.Case || q.Code != "" && d.Code != q.Code || q.Officer != uuid.Nil && k.kase.Sealed && q.Case == uuid.Nil {
+				q.Case != uuid.Nil && k.kase.ID != q.Case || q.Code != "" && d.Code != q.Code {
 				return
 			}
 			// Among ended duties an officer's own list holds those he owed.

@@ -19,8 +19,11 @@ const (
 	heldBy     = 2 // n: officer who owes the duty
 	handledBy  = 3 // n: officer who has a part in the case, other than who owes the duty
 	sealedAway = 4 // what only a reach of All sees
-	heldIn     = 5 // village and officer together; this and the next only in tallies
+	heldIn     = 5 // village and officer together; this and those below only in tallies
 	handledIn  = 6
+	sealedIn   = 7 // of sealed cases: by village, by officer, by both
+	sealedHeld = 8
+	sealedPair = 9
 )
 
 func scopeOf(kind, n int64) scope         { return scope(kind<<56 | n) }

@@ -45,6 +45,9 @@ func (t *tallyChange) count(k *caseRow, sign int) {
 			(*t)[tallyPlace{s, key}] += sign
 		}
 		if k.sealed {
+			for _, s := range []scope{scopeOf(sealedIn, k.village), scopeOf(sealedHeld, o.holder), pairOf(sealedPair, k.village, o.holder)} {
+				(*t)[tallyPlace{s, key}] += sign
+			}
 			continue
 		}
 		if o.holder != 0 {

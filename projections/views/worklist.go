@@ -96,9 +96,9 @@ type worklist struct {
 	limit  int
 	today  int64
 	reach  reach
-	scopes []scope             // walked for the page
-	check  func(*caseRow) bool // what the scopes alone do not ensure; nil: nothing
-	plus   []scope             // summed up for counts
+	scopes []scope                             // walked for the page
+	check  func(k *caseRow, holder int64) bool // what the scopes alone do not ensure; nil: nothing
+	plus   []scope                             // summed up for counts
 	minus  []scope
 	walk   bool // counts come from a walk, not from sums
 
@@ -152,30 +152,17 @@ func (l *worklist) choose() {
 	case l.q.Village != uuid.Nil && !hasVillage, l.q.Officer != uuid.Nil && !hasOfficer:
 		// an id that no row has
 	case hasOfficer:
-		l.scopes = []scope{scopeOf(heldBy, officer)}
-		l.check = func(k *caseRow) bool { return l.reach.sees(k) && (!hasVillage || k.village == village) }
-		switch {
-		case officer == me && !hasVillage, l.reach.all && !hasVillage:
-			l.plus, l.check = l.scopes, nil
-		case officer == me:
-			l.plus, l.check = []scope{pairOf(heldIn, village, officer)}, func(k *caseRow) bool { return k.village == village }
-		case me != 0:
-			l.walk = true // a colleague's duties in cases of mine: no tally knows
-		case hasVillage && inReach:
-			l.plus = []scope{pairOf(heldIn, village, officer)}
-		case hasVillage:
-			l.scopes = nil
-		default:
-			for _, v := range l.reach.villages {
-				l.plus = append(l.plus, pairOf(heldIn, v, officer))
-			}
-		}
+		l.chooseOfficer(officer, village, hasVillage, inReach)
+	case hasVillage && l.reach.all:
+		l.scopes = []scope{scopeOf(inVillage, village), scopeOf(sealedAway, 0)}
+		l.check = func(k *caseRow, _ int64) bool { return k.village == village }
+		l.plus = []scope{scopeOf(inVillage, village), scopeOf(sealedIn, village)}
 	case hasVillage && inReach:
 		l.scopes = []scope{scopeOf(inVillage, village)}
 		l.plus = l.scopes
 	case hasVillage && me != 0:
 		l.scopes = mine
-		l.check = func(k *caseRow) bool { return k.village == village }
+		l.check = func(k *caseRow, _ int64) bool { return k.village == village }
 		l.plus = []scope{pairOf(heldIn, village, me), pairOf(handledIn, village, me)}
 	case hasVillage:
 	default:
@@ -192,6 +179,36 @@ func (l *worklist) choose() {
 			l.scopes = append(l.scopes, scopeOf(sealedAway, 0))
 		}
 		l.plus = l.scopes
+	}
+}
+
+// chooseOfficer is choose for what one officer owes, in one village or in all.
+func (l *worklist) chooseOfficer(officer, village int64, hasVillage, inReach bool) {
+	me := l.reach.officer
+	l.scopes = []scope{scopeOf(heldBy, officer)}
+	l.check = func(k *caseRow, _ int64) bool { return l.reach.sees(k) && (!hasVillage || k.village == village) }
+	switch {
+	case l.reach.all:
+		l.scopes = append(l.scopes, scopeOf(sealedAway, 0))
+		l.check = func(k *caseRow, holder int64) bool { return holder == officer && (!hasVillage || k.village == village) }
+		l.plus = []scope{scopeOf(heldBy, officer), scopeOf(sealedHeld, officer)}
+		if hasVillage {
+			l.plus = []scope{pairOf(heldIn, village, officer), pairOf(sealedPair, village, officer)}
+		}
+	case officer == me && hasVillage: // what names an officer in person is his to see, whatever else he may
+		l.plus, l.check = []scope{pairOf(heldIn, village, officer)}, func(k *caseRow, _ int64) bool { return k.village == village }
+	case officer == me:
+		l.plus, l.check = l.scopes, nil
+	case me != 0:
+		l.walk = true // a colleague's duties in cases of mine: no tally knows
+	case hasVillage && inReach:
+		l.plus = []scope{pairOf(heldIn, village, officer)}
+	case hasVillage:
+		l.scopes = nil
+	default:
+		for _, v := range l.reach.villages {
+			l.plus = append(l.plus, pairOf(heldIn, v, officer))
+		}
 	}
 }
 
@@ -269,12 +286,12 @@ func (l *worklist) add(e dueEntry) error {
 	if k == nil {
 		return fmt.Errorf("the worklist names case %d, which is not there", e.kase)
 	}
-	if l.check != nil && !l.check(k) {
-		return nil
-	}
 	i := slices.IndexFunc(k.owed, func(o owed) bool { return o.number == e.duty })
 	if i < 0 {
 		return fmt.Errorf("the worklist names a duty of case %s that it does not have", k.id)
+	}
+	if l.check != nil && !l.check(k, k.owed[i].holder) {
+		return nil
 	}
 	return l.line(k, k.owed[i].Duty, k.owed[i].holder)
 }
@@ -373,7 +390,7 @@ func (l *worklist) ended(e worklistCursor) (row endedRow, k *caseRow, err error)
 		return row, nil, err
 	}
 	k, err = l.r.kase(row.kase)
-	if err != nil || k == nil || !l.reach.sees(k) || l.check != nil && !l.check(k) {
+	if err != nil || k == nil || !l.reach.sees(k) || l.check != nil && !l.check(k, row.holder) {
 		return row, nil, err
 	}
 	return row, k, nil
@@ -391,7 +408,7 @@ func (l *worklist) countOpen() error {
 			return err
 		}
 		var k *caseRow
-		if k, err = l.r.kase(e.kase); err == nil && k != nil && l.check(k) {
+		if k, err = l.r.kase(e.kase); err == nil && k != nil && l.check(k, 0) {
 			l.counts[e.standing(l.today)]++
 		}
 	}

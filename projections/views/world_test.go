@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -301,3 +302,19 @@ func names(rows []PersonRow) (list []string) {
 }
 
 var everywhere = record.Reach{All: true}
+
+// cutAfter is a codec that ends a run after some events.
+type cutAfter struct {
+	*catalog.Codec
+	events int64
+	cut    func()
+}
+
+var opened atomic.Int64
+
+func (c cutAfter) Open(ctx context.Context, s journal.Stored) (record.Event, bool, error) {
+	if opened.Add(1) == c.events {
+		c.cut()
+	}
+	return c.Codec.Open(ctx, s)
+}
