@@ -195,7 +195,7 @@ func endPart(p Program, in EndResponsible, g record.Given) ([]any, error) {
 }
 
 func recordVisit(p Program, in RecordVisit, g record.Given) ([]any, error) {
-	if err := oneOf("outcome", string(in.Outcome), VisitOutcomes); err != nil {
+	if err := VisitOutcomes.Check("outcome", string(in.Outcome)); err != nil {
 		return nil, err
 	}
 	return one(p, g, VisitRecorded(in))
@@ -204,9 +204,9 @@ func recordVisit(p Program, in RecordVisit, g record.Given) ([]any, error) {
 func recordContact(p Program, in RecordContact, g record.Given) ([]any, error) {
 	for _, c := range []struct {
 		field, code string
-		terms       []Term
+		terms       Terms
 	}{{"channel", in.Channel, Channels}, {"party", in.Party, Parties}, {"outcome", in.Outcome, ContactOutcomes}} {
-		if err := oneOf(c.field, c.code, c.terms); err != nil {
+		if err := c.terms.Check(c.field, c.code); err != nil {
 			return nil, err
 		}
 	}
@@ -214,14 +214,14 @@ func recordContact(p Program, in RecordContact, g record.Given) ([]any, error) {
 }
 
 func deliverService(p Program, in DeliverService, g record.Given) ([]any, error) {
-	if err := oneOf("service", in.Service, Services); err != nil {
+	if err := Services.Check("service", in.Service); err != nil {
 		return nil, err
 	}
 	return one(p, g, ServiceDelivered(in))
 }
 
 func recordIncident(p Program, in RecordIncident, g record.Given) ([]any, error) {
-	if err := oneOf("incident", in.Incident, Incidents); err != nil {
+	if err := Incidents.Check("incident", in.Incident); err != nil {
 		return nil, err
 	}
 	return one(p, g, IncidentRecorded(in))

@@ -2,6 +2,7 @@ package casework
 
 import (
 	"fmt"
+	"strings"
 
 	"yidang/domain/record"
 )
@@ -14,7 +15,7 @@ type Term struct {
 }
 
 // VisitOutcomes lists what can come of a visit.
-var VisitOutcomes = []Term{
+var VisitOutcomes = Terms{
 	{string(Met), record.T("见到本人", "met"), "D-09…D-11"},
 	{string(Absent), record.T("不在家", "absent"), "D-09…D-11"},
 	{string(Refused), record.T("拒绝见面", "refused"), "D-09…D-11"},
@@ -25,23 +26,23 @@ var VisitOutcomes = []Term{
 }
 
 // Channels of a contact.
-var Channels = []Term{
+var Channels = Terms{
 	{"phone", record.T("电话", "phone"), ""}, {"sms", record.T("短信", "text message"), ""}, {"network", record.T("网络", "network"), ""},
 }
 
 // Parties of a contact.
-var Parties = []Term{
+var Parties = Terms{
 	{"person", record.T("本人", "the person"), ""}, {"family", record.T("家属", "family"), ""},
 	{"guardian", record.T("监护人", "guardian"), ""}, {"other-organ", record.T("其他单位", "another organ"), ""},
 }
 
 // ContactOutcomes lists what can come of a contact.
-var ContactOutcomes = []Term{
+var ContactOutcomes = Terms{
 	{"reached", record.T("已联系上", "reached"), ""}, {"no-answer", record.T("无人应答", "no answer"), ""}, {"refused", record.T("拒绝交流", "refused"), ""},
 }
 
 // Services is the catalogue of help measures.
-var Services = []Term{
+var Services = Terms{
 	{"culture-sports", record.T("文体活动", "culture and sports activity"), "D-15"},
 	{"family-training", record.T("家属及社区人员照管培训", "training of family and community"), "D-16"},
 	{"vocational-training", record.T("职业技能培训", "vocational training"), "D-17"},
@@ -58,7 +59,7 @@ var Services = []Term{
 }
 
 // Incidents is the catalogue of incidents.
-var Incidents = []Term{
+var Incidents = Terms{
 	{"lost-contact", record.T("失去联系", "lost contact"), "D-03"},
 	{"relapse-sign", record.T("复吸苗头", "sign of relapse"), "D-10"},
 	{"accident", record.T("意外伤害", "accident or injury"), "G-06"},
@@ -69,7 +70,7 @@ var Incidents = []Term{
 }
 
 // CloseReasons is why a case ends.
-var CloseReasons = []Term{
+var CloseReasons = Terms{
 	{"term-ended", record.T("期满解除", "term ended"), "戒毒条例 23"},
 	{"moved-away", record.T("迁出", "moved away"), "戒毒条例 22"},
 	{"terminated", record.T("终止", "terminated on custody or isolation"), "戒毒条例 24"},
@@ -79,8 +80,12 @@ var CloseReasons = []Term{
 	{"withdrawn", record.T("自愿退出", "withdrawn by the person"), "戒毒条例 9"},
 }
 
-func find(terms []Term, code string) (Term, bool) {
-	for _, t := range terms {
+// Terms is a list of accepted codes.
+type Terms []Term
+
+// Find finds a code; one that is not listed gets itself as its title.
+func (ts Terms) Find(code string) (Term, bool) {
+	for _, t := range ts {
 		if t.Code == code {
 			return t, true
 		}
@@ -88,21 +93,29 @@ func find(terms []Term, code string) (Term, bool) {
 	return Term{Code: code, Title: record.T(code, code)}, false
 }
 
-func title(terms []Term, code string) record.Text { t, _ := find(terms, code); return t.Title }
+// Title names a code; an unknown one reads as itself.
+func (ts Terms) Title(code string) record.Text { t, _ := ts.Find(code); return t.Title }
 
-// oneOf checks a coded field.
-func oneOf(field, code string, terms []Term) error {
-	if _, ok := find(terms, code); ok {
+// Titles joins the names of several codes.
+func (ts Terms) Titles(codes []string) record.Text {
+	var zh, en []string
+	for _, c := range codes {
+		t := ts.Title(c)
+		zh, en = append(zh, t.Zh), append(en, t.En)
+	}
+	return record.T(strings.Join(zh, "、"), strings.Join(en, ", "))
+}
+
+// Check refuses a code that is not listed.
+func (ts Terms) Check(field, code string) error {
+	if _, ok := ts.Find(code); ok {
 		return nil
 	}
-	list := ""
-	for i, t := range terms {
-		if i > 0 {
-			list += ", "
-		}
-		list += t.Code
+	codes := make([]string, len(ts))
+	for i, t := range ts {
+		codes[i] = t.Code
 	}
-	return &record.Problem{Kind: record.Invalid, Field: field, Message: "unknown code", Zh: "代码不在目录中", Remedy: "use one of: " + list}
+	return &record.Problem{Kind: record.Invalid, Field: field, Message: "unknown code", Zh: "代码不在目录中", Remedy: "use one of: " + strings.Join(codes, ", ")}
 }
 
 func roleTitle(role record.Role) record.Text {
@@ -144,17 +157,17 @@ func join(parts ...record.Text) (t record.Text) {
 }
 
 func (d VisitRecorded) line() record.Text {
-	o := title(VisitOutcomes, string(d.Outcome))
+	o := VisitOutcomes.Title(string(d.Outcome))
 	return join(record.T("走访："+o.Zh, "Home visit: "+o.En), more("地点：", "place: ", d.Place), more("在场：", "present: ", d.With), more("", "", d.Note))
 }
 
 func (d ContactRecorded) line() record.Text {
-	ch, who, out := title(Channels, d.Channel), title(Parties, d.Party), title(ContactOutcomes, d.Outcome)
+	ch, who, out := Channels.Title(d.Channel), Parties.Title(d.Party), ContactOutcomes.Title(d.Outcome)
 	return join(record.T(ch.Zh+"联系"+who.Zh+"："+out.Zh, "Contact with "+who.En+" by "+ch.En+": "+out.En), more("", "", d.Note))
 }
 
 func (d ServiceDelivered) line() record.Text {
-	s := title(Services, d.Service)
+	s := Services.Title(d.Service)
 	t := record.T("帮扶服务："+s.Zh, "Service: "+s.En)
 	if d.Hours > 0 {
 		t = join(t, record.T(fmt.Sprintf("，%g 小时", d.Hours), fmt.Sprintf(", %g hours", d.Hours)))
@@ -163,11 +176,11 @@ func (d ServiceDelivered) line() record.Text {
 }
 
 func (d IncidentRecorded) line() record.Text {
-	k := title(Incidents, d.Incident)
+	k := Incidents.Title(d.Incident)
 	return join(record.T("事件："+k.Zh, "Incident: "+k.En), more("", "", d.Note))
 }
 
 func (d Closed) line() record.Text {
-	r := title(CloseReasons, d.Reason)
+	r := CloseReasons.Title(d.Reason)
 	return join(record.T("结案："+r.Zh, "Case closed: "+r.En), more("", "", d.Note))
 }

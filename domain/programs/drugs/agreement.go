@@ -114,7 +114,7 @@ type TeamRole string
 
 // TeamRoles are the places of the support team (戒毒条例 17). The plan's village group (D-06) lacks the first and the
 // fourth; the regulation wins.
-var TeamRoles = terms{
+var TeamRoles = casework.Terms{
 	{Code: "full-time-worker", Title: record.T("社区戒毒专职工作人员", "full-time worker"), Source: "戒毒条例 17"},
 	{Code: "community-police", Title: record.T("社区民警", "community police officer"), Source: "戒毒条例 17; D-06"},
 	{Code: "medic", Title: record.T("社区医务人员", "community medic"), Source: "戒毒条例 17; D-06"},
@@ -151,7 +151,7 @@ func (d TeamFormed) Facets() record.Facets {
 func (d TeamFormed) line() record.Text {
 	t := record.T(fmt.Sprintf("组成帮教小组（%d 人）", len(d.Members)), fmt.Sprintf("Support team formed (%d members)", len(d.Members)))
 	if missing := missingRoles(d.Members); len(missing) > 0 {
-		names := TeamRoles.titles(missing)
+		names := TeamRoles.Titles(missing)
 		t = say(t, record.T("，缺："+names.Zh, ", missing: "+names.En))
 	}
 	return t
@@ -257,7 +257,7 @@ func formTeam(c *Case, in FormTeam, g record.Given) ([]any, error) {
 	}
 	for i, m := range in.Members {
 		at := fmt.Sprintf("members[%d]", i)
-		if err := TeamRoles.check(at+".role", string(m.Role)); err != nil {
+		if err := TeamRoles.Check(at+".role", string(m.Role)); err != nil {
 			return nil, err
 		}
 		if m.Member == uuid.Nil {

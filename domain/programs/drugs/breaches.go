@@ -25,7 +25,7 @@ type Breach struct {
 }
 
 // BreachGrounds lists what makes a breach serious.
-var BreachGrounds = terms{
+var BreachGrounds = casework.Terms{
 	{Code: "refusals", Title: record.T("拒绝、逃避检测三次以上", "tests refused or evaded three times"), Source: "戒毒条例 20"},
 	{Code: "absences", Title: record.T("擅自离开三次以上", "left without leave three times"), Source: "戒毒条例 20"},
 	{Code: "days-away", Title: record.T("擅自离开累计超过三十日", "away without leave for more than thirty days"), Source: "戒毒条例 20"},
@@ -118,7 +118,7 @@ type Referral struct {
 }
 
 // ReferralGrounds lists why a case is referred.
-var ReferralGrounds = terms{
+var ReferralGrounds = casework.Terms{
 	{Code: "serious-breach", Title: record.T("严重违反协议", "serious breach of the agreement"), Source: "戒毒条例 20"},
 	{Code: "relapse", Title: record.T("复吸（检测结果已确定）", "relapse, by a final test"), Source: "D-09; 禁毒法 38"},
 	{Code: "relapse-sign", Title: record.T("复吸苗头", "signs of relapse"), Source: "D-10"},
@@ -160,7 +160,7 @@ var (
 var breachEvents = []record.EventRow{
 	record.On("drugs.serious_breach_reached", record.T("达到严重违反协议标准", "Serious breach reached"), breached,
 		func(d SeriousBreachReached) record.Text {
-			g := BreachGrounds.title(d.Ground)
+			g := BreachGrounds.Title(d.Ground)
 			return record.T(fmt.Sprintf("达到严重违反协议标准：%s（累计 %d）；应及时报告公安机关", g.Zh, d.Count),
 				fmt.Sprintf("Serious breach reached: %s (count %d); to be reported to the police promptly", g.En, d.Count))
 		}),
@@ -168,7 +168,7 @@ var breachEvents = []record.EventRow{
 		func(c *Case, d ReferredToPolice, e record.Event) {
 			c.Referrals = append(c.Referrals, Referral{ID: d.ID, Ground: d.Ground, At: e.Meta.OccurredAt})
 		}, func(d ReferredToPolice) record.Text {
-			g := ReferralGrounds.title(d.Ground)
+			g := ReferralGrounds.Title(d.Ground)
 			return record.T("报告"+d.Organ+"："+g.Zh+"；"+d.Reasons, "Referred to "+d.Organ+": "+g.En+"; "+d.Reasons)
 		}),
 }
@@ -178,7 +178,7 @@ var breachCommands = []record.CommandRow{
 }
 
 func referToPolice(c *Case, in ReferToPolice, g record.Given) ([]any, error) {
-	err := firstOf(casework.MustBeOpen(c, g), ReferralGrounds.check("ground", in.Ground), text("organ", in.Organ, 2, 80),
+	err := firstOf(casework.MustBeOpen(c, g), ReferralGrounds.Check("ground", in.Ground), text("organ", in.Organ, 2, 80),
 		text("reasons", in.Reasons, 4, 2000), optional("attachment", in.Attachment))
 	if err != nil {
 		return nil, err

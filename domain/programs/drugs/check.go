@@ -100,43 +100,6 @@ func optional(field string, a *casework.Attachment) error {
 	return attached(field, *a)
 }
 
-// terms are accepted codes with their names.
-type terms []casework.Term
-
-func (ts terms) find(code string) (casework.Term, bool) {
-	for _, t := range ts {
-		if t.Code == code {
-			return t, true
-		}
-	}
-	return casework.Term{Code: code, Title: record.T(code, code)}, false
-}
-
-// title names a code; an unknown one reads as itself.
-func (ts terms) title(code string) record.Text { t, _ := ts.find(code); return t.Title }
-
-// check refuses a code that is not listed.
-func (ts terms) check(field, code string) error {
-	if _, ok := ts.find(code); ok {
-		return nil
-	}
-	codes := make([]string, len(ts))
-	for i, t := range ts {
-		codes[i] = t.Code
-	}
-	return invalid(field, "", "unknown code", "代码不在目录中", "use one of: "+strings.Join(codes, ", "))
-}
-
-// titles joins the names of several codes.
-func (ts terms) titles(codes []string) record.Text {
-	var zh, en []string
-	for _, c := range codes {
-		t := ts.title(c)
-		zh, en = append(zh, t.Zh), append(en, t.En)
-	}
-	return record.T(strings.Join(zh, "、"), strings.Join(en, ", "))
-}
-
 // say builds a line from parts; a part with an empty value is left out.
 func say(parts ...record.Text) (t record.Text) {
 	for _, p := range parts {

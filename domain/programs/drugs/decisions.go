@@ -25,7 +25,7 @@ const (
 )
 
 // DecisionKinds lists what another organ can decide. None of it can be ordered here.
-var DecisionKinds = terms{
+var DecisionKinds = casework.Terms{
 	{Code: isolation, Title: record.T("强制隔离戒毒", "compulsory isolation treatment"), Source: "禁毒法 38; S-1"},
 	{Code: imprisonment, Title: record.T("收监执行刑罚", "imprisonment"), Source: "戒毒条例 24"},
 	{Code: detention, Title: record.T("拘留、逮捕", "detention or arrest"), Source: "戒毒条例 24"},
@@ -35,7 +35,7 @@ var DecisionKinds = terms{
 }
 
 // Levels of the organ that decided.
-var Levels = terms{
+var Levels = casework.Terms{
 	{Code: "station", Title: record.T("派出所", "police station")},
 	{Code: "county", Title: record.T("县级", "county")},
 	{Code: "city", Title: record.T("设区的市级", "city")},
@@ -81,7 +81,7 @@ var (
 var decisionEvents = []record.EventRow{
 	record.On("drugs.external_decision_recorded", record.T("登记其他机关决定", "Decision of another organ"), externallyDecided,
 		func(d ExternalDecisionRecorded) record.Text {
-			k := DecisionKinds.title(d.Kind)
+			k := DecisionKinds.Title(d.Kind)
 			return say(record.T("其他机关决定："+k.Zh, "Decision of another organ: "+k.En), d.Document.line(),
 				also("送达：", "served ", d.Document.Served), also("救济途径：", "remedies: ", d.Remedies))
 		}),
@@ -93,7 +93,7 @@ var decisionCommands = []record.CommandRow{
 
 func recordExternalDecision(c *Case, in RecordExternalDecision, g record.Given) ([]any, error) {
 	in.Document.Transcribed = false
-	err := firstOf(casework.MustBeOpen(c, g), DecisionKinds.check("kind", in.Kind), Levels.check("level", in.Level),
+	err := firstOf(casework.MustBeOpen(c, g), DecisionKinds.Check("kind", in.Kind), Levels.Check("level", in.Level),
 		in.Document.check("document", true, g), text("remedies", in.Remedies, 4, 1000), attached("attachment", in.Attachment))
 	if err != nil {
 		return nil, err

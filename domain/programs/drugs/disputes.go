@@ -19,13 +19,13 @@ type Dispute struct {
 }
 
 // DisputeOutcomes is what the police decide on a dispute.
-var DisputeOutcomes = terms{
+var DisputeOutcomes = casework.Terms{
 	{Code: "accepted", Title: record.T("受理，送检", "accepted, sample to be sent"), Source: "DL-D7"},
 	{Code: "rejected", Title: record.T("不予受理", "rejected"), Source: "DL-D7"},
 }
 
 // Confirmations is what a later stage does to the result before.
-var Confirmations = terms{
+var Confirmations = casework.Terms{
 	{Code: "confirmed", Title: record.T("维持原结果", "result confirmed"), Source: "DL-D7"},
 	{Code: "overturned", Title: record.T("推翻原结果", "result overturned"), Source: "DL-D7"},
 }
@@ -173,7 +173,7 @@ var disputeEvents = []record.EventRow{
 				t.Told, t.DisputeUntil = e.Meta.OccurredAt, dayOf(d.DisputeUntil)
 			}
 		}, func(d UrineResultTold) record.Text {
-			s, g := Stages.title(d.Stage), Signatures.title(d.Signature)
+			s, g := Stages.Title(d.Stage), Signatures.Title(d.Signature)
 			return record.T("告知"+s.Zh+"结果（"+g.Zh+"），异议截止 "+d.DisputeUntil, "Told the result of the "+s.En+" ("+g.En+"); may be disputed until "+d.DisputeUntil)
 		}),
 	record.On("drugs.urine_test_disputed", record.T("对尿检结果提出异议", "Test result disputed"),
@@ -182,7 +182,7 @@ var disputeEvents = []record.EventRow{
 				t.Dispute = &Dispute{At: e.Meta.OccurredAt}
 			}
 		}, func(d UrineTestDisputed) record.Text {
-			s := Stages.title(d.Stage)
+			s := Stages.Title(d.Stage)
 			return say(record.T("本人对"+s.Zh+"结果提出异议", "The person disputes the result of the "+s.En), also("", "", d.Grounds))
 		}),
 	record.On("drugs.dispute_decided", record.T("异议决定", "Dispute decided"),
@@ -191,7 +191,7 @@ var disputeEvents = []record.EventRow{
 				t.Dispute.Outcome = d.Outcome
 			}
 		}, func(d DisputeDecided) record.Text {
-			o := DisputeOutcomes.title(d.Outcome)
+			o := DisputeOutcomes.Title(d.Outcome)
 			return record.T("异议："+o.Zh+"；理由："+d.Reasons, "Dispute "+o.En+"; reasons: "+d.Reasons)
 		}),
 	record.On("drugs.sample_sent", record.T("样本送检", "Sample sent"),
@@ -204,7 +204,7 @@ var disputeEvents = []record.EventRow{
 		}),
 	record.On("drugs.urine_test_retested", record.T("检测复核结果", "Disputed test examined again"), retested,
 		func(d UrineTestRetested) record.Text {
-			s, r, o := Stages.title(d.Stage), Results.title(d.Result), Confirmations.title(d.Outcome)
+			s, r, o := Stages.Title(d.Stage), Results.Title(d.Result), Confirmations.Title(d.Outcome)
 			return say(record.T(s.Zh+"（样本 "+d.Sample+"）："+r.Zh+"，"+o.Zh, "Result of the "+s.En+" (sample "+d.Sample+"): "+r.En+"; "+o.En),
 				also("报告 ", "report ", d.ReportNumber), also("出具单位：", "issued by ", d.ReportIssuer))
 		}),
@@ -281,7 +281,7 @@ func tellUrineResult(c *Case, in TellUrineResult, g record.Given) ([]any, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := Signatures.check("signature", in.Signature); err != nil {
+	if err := Signatures.Check("signature", in.Signature); err != nil {
 		return nil, err
 	}
 	if !t.Told.IsZero() {
@@ -316,7 +316,7 @@ func decideDispute(c *Case, in DecideDispute, g record.Given) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := firstOf(DisputeOutcomes.check("outcome", in.Outcome), text("reasons", in.Reasons, 2, 2000)); err != nil {
+	if err := firstOf(DisputeOutcomes.Check("outcome", in.Outcome), text("reasons", in.Reasons, 2, 2000)); err != nil {
 		return nil, err
 	}
 	if t.Dispute == nil || t.Dispute.Outcome != "" {
@@ -353,12 +353,12 @@ func recordRetest(c *Case, in RecordRetest, g record.Given) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = firstOf(Results.check("result", in.Result), text("reportNumber", in.ReportNumber, 2, 80), text("reportIssuer", in.ReportIssuer, 2, 80), optional("report", in.Report))
+	err = firstOf(Results.Check("result", in.Result), text("reportNumber", in.ReportNumber, 2, 80), text("reportIssuer", in.ReportIssuer, 2, 80), optional("report", in.Report))
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range in.Substances {
-		if err := Substances.check("substances", s); err != nil {
+		if err := Substances.Check("substances", s); err != nil {
 			return nil, err
 		}
 	}

@@ -43,7 +43,7 @@ type MoveConfirmed struct {
 }
 
 // DelistingOutcomes is what a review finds.
-var DelistingOutcomes = terms{
+var DelistingOutcomes = casework.Terms{
 	{Code: "delist", Title: record.T("不再实行动态管控", "dynamic control ends"), Source: "戒毒条例 7"},
 	{Code: "keep", Title: record.T("继续实行动态管控", "dynamic control goes on"), Source: "戒毒条例 7"},
 }
@@ -113,7 +113,7 @@ var endingEvents = []record.EventRow{
 		}),
 	record.On("drugs.delisting_reviewed", record.T("动态管控审查", "Dynamic control reviewed"), delistingReviewed,
 		func(d DelistingReviewed) record.Text {
-			o := DelistingOutcomes.title(d.Outcome)
+			o := DelistingOutcomes.Title(d.Outcome)
 			return record.T("审查结果："+o.Zh+"（自 "+d.CleanSince+" 起未发现复吸）；"+d.Reasons, "Reviewed: "+o.En+" (no relapse known since "+d.CleanSince+"); "+d.Reasons)
 		}),
 	record.On("drugs.sealed", record.T("封存", "File sealed"),
@@ -169,7 +169,7 @@ func confirmMove(c *Case, in ConfirmMove, g record.Given) ([]any, error) {
 }
 
 func reviewDelisting(c *Case, in ReviewDelisting, g record.Given) ([]any, error) {
-	err := firstOf(casework.MustBeOpen(c, g), DelistingOutcomes.check("outcome", in.Outcome), text("reasons", in.Reasons, 4, 2000))
+	err := firstOf(casework.MustBeOpen(c, g), DelistingOutcomes.Check("outcome", in.Outcome), text("reasons", in.Reasons, 4, 2000))
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func delistingReviewed(c *Case, d DelistingReviewed, e record.Event) {
 }
 
 func closeCase(c *Case, in CloseCase, g record.Given) ([]any, error) {
-	err := firstOf(casework.MustBeOpen(c, g), terms(casework.CloseReasons).check("reason", in.Reason), text("note", in.Note, 0, 1000))
+	err := firstOf(casework.MustBeOpen(c, g), casework.CloseReasons.Check("reason", in.Reason), text("note", in.Note, 0, 1000))
 	if err != nil {
 		return nil, err
 	}

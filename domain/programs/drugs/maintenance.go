@@ -22,7 +22,7 @@ type MaintenanceRecorded struct {
 func (d MaintenanceRecorded) Facets() record.Facets { return record.Facets{Code: d.Medicine} }
 
 // Medicines of maintenance treatment.
-var Medicines = terms{
+var Medicines = casework.Terms{
 	{Code: "methadone", Title: record.T("美沙酮", "methadone"), Source: "禁毒法 51"},
 	{Code: "buprenorphine", Title: record.T("丁丙诺啡", "buprenorphine"), Source: "禁毒法 51"},
 	{Code: "none", Title: record.T("已终止", "ended"), Source: "禁毒法 51"},
@@ -32,7 +32,7 @@ var maintenanceEvents = []record.EventRow{
 	record.On("drugs.maintenance_recorded", record.T("药物维持治疗", "Maintenance treatment"),
 		func(c *Case, d MaintenanceRecorded, _ record.Event) { c.Maintenance = d.Medicine },
 		func(d MaintenanceRecorded) record.Text {
-			m := Medicines.title(d.Medicine)
+			m := Medicines.Title(d.Medicine)
 			return say(record.T("药物维持治疗："+m.Zh, "Maintenance treatment: "+m.En), also("机构：", "at ", d.Clinic))
 		}),
 }
@@ -42,7 +42,7 @@ var maintenanceCommands = []record.CommandRow{
 }
 
 func recordMaintenance(c *Case, in RecordMaintenance, g record.Given) ([]any, error) {
-	if err := firstOf(casework.MustBeOpen(c, g), Medicines.check("medicine", in.Medicine)); err != nil {
+	if err := firstOf(casework.MustBeOpen(c, g), Medicines.Check("medicine", in.Medicine)); err != nil {
 		return nil, err
 	}
 	if in.Medicine == c.Maintenance {

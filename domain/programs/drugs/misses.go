@@ -18,7 +18,7 @@ type Miss struct {
 }
 
 // MissedHow is how a test failed to take place.
-var MissedHow = terms{
+var MissedHow = casework.Terms{
 	{Code: "refused", Title: record.T("拒绝检测", "refused"), Source: "戒毒条例 20"},
 	{Code: "absent", Title: record.T("未到检", "did not come"), Source: "戒毒条例 20"},
 }
@@ -56,7 +56,7 @@ var missEvents = []record.EventRow{
 			c.answered(d.ID)
 			c.Misses = append(c.Misses, Miss{ID: d.ID, At: e.Meta.OccurredAt, How: d.How, Excused: d.Excuse != ""})
 		}, func(d UrineTestMissed) record.Text {
-			h := MissedHow.title(d.How)
+			h := MissedHow.Title(d.How)
 			return say(record.T("尿检未完成："+h.Zh, "Urine test missed: "+h.En), also("正当理由（不计次）：", "good reason, not counted: ", d.Excuse), also("", "", d.Note))
 		}),
 }
@@ -66,7 +66,7 @@ var missCommands = []record.CommandRow{
 }
 
 func recordMissedTest(c *Case, in RecordMissedTest, g record.Given) ([]any, error) {
-	err := firstOf(casework.MustBeOpen(c, g), TestKinds.check("kind", in.Kind), MissedHow.check("how", in.How), text("excuse", in.Excuse, 0, 500), text("note", in.Note, 0, 2000))
+	err := firstOf(casework.MustBeOpen(c, g), TestKinds.Check("kind", in.Kind), MissedHow.Check("how", in.How), text("excuse", in.Excuse, 0, 500), text("note", in.Note, 0, 2000))
 	if err != nil {
 		return nil, err
 	}

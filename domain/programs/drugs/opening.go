@@ -22,7 +22,7 @@ const (
 )
 
 // Kinds lists them.
-var Kinds = terms{
+var Kinds = casework.Terms{
 	{Code: string(Detox), Title: record.T("社区戒毒", "community detoxification"), Source: "禁毒法 33"},
 	{Code: string(Rehabilitation), Title: record.T("社区康复", "community rehabilitation"), Source: "戒毒条例 37"},
 	{Code: string(Voluntary), Title: record.T("自愿戒毒", "voluntary treatment"), Source: "戒毒条例 9"},
@@ -129,7 +129,7 @@ func (d Opened) Facets() record.Facets {
 }
 
 func (d Opened) line() record.Text {
-	k := Kinds.title(string(d.Kind))
+	k := Kinds.Title(string(d.Kind))
 	t := record.T("立案："+k.Zh, "Case opened: "+k.En)
 	if d.Kind != Voluntary {
 		t = say(t, d.Order.line())
@@ -212,7 +212,7 @@ func open(_ *Case, in Open, g record.Given) ([]any, error) {
 	if u, _ := g.Other(record.StreamOf("unit", in.Village)).(*units.Unit); u == nil || !u.Sort.Residential() {
 		return nil, ErrNoVillage
 	}
-	if err := firstOf(Kinds.check("kind", string(in.Kind)), text("firstUse", in.FirstUse, 0, 40), text("note", in.Note, 0, 2000)); err != nil {
+	if err := firstOf(Kinds.Check("kind", string(in.Kind)), text("firstUse", in.FirstUse, 0, 40), text("note", in.Note, 0, 2000)); err != nil {
 		return nil, err
 	}
 	if in.Kind == Voluntary {

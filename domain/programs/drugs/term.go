@@ -26,13 +26,13 @@ const (
 )
 
 // TermEndings lists how a term ends.
-var TermEndings = terms{
+var TermEndings = casework.Terms{
 	{Code: expired, Title: record.T("期满", "expired"), Source: "戒毒条例 23"},
 	{Code: terminated, Title: record.T("终止", "terminated"), Source: "戒毒条例 24"},
 }
 
 // SuspensionReasons lists why a term stands still.
-var SuspensionReasons = terms{
+var SuspensionReasons = casework.Terms{
 	{Code: "custody", Title: record.T("被拘留、逮捕", "detention or arrest"), Source: "戒毒条例 24"},
 	{Code: "other", Title: record.T("其他法定事由", "other ground in law"), Source: "戒毒条例 24"},
 }
@@ -99,7 +99,7 @@ var termEvents = []record.EventRow{
 				c.Suspensions = append(c.Suspensions, Suspension{From: e.Meta.OccurredAt})
 			}
 		}, func(d SuspensionStarted) record.Text {
-			r := SuspensionReasons.title(d.Reason)
+			r := SuspensionReasons.Title(d.Reason)
 			return say(record.T("期限中止："+r.Zh, "Term suspended: "+r.En), d.Document.line())
 		}),
 	record.On("drugs.suspension_ended", record.T("期限恢复", "Term runs on"),
@@ -112,7 +112,7 @@ var termEvents = []record.EventRow{
 			c.resume(e.Meta.OccurredAt)
 			c.TermEnding = &TermEnding{Kind: d.Kind, On: e.Meta.OccurredAt}
 		}, func(d TermEnded) record.Text {
-			k := TermEndings.title(d.Kind)
+			k := TermEndings.Title(d.Kind)
 			return record.T("期限结束："+k.Zh, "Term ended: "+k.En)
 		}),
 	record.On("drugs.release_notice_recorded", record.T("解除通知书", "Release notice"),
@@ -158,7 +158,7 @@ func (c *Case) TermEnd() (time.Time, bool) {
 
 func startSuspension(c *Case, in StartSuspension, g record.Given) ([]any, error) {
 	in.Document.Transcribed = false
-	err := firstOf(casework.MustBeOpen(c, g), SuspensionReasons.check("reason", in.Reason), in.Document.check("document", false, g))
+	err := firstOf(casework.MustBeOpen(c, g), SuspensionReasons.Check("reason", in.Reason), in.Document.check("document", false, g))
 	if err != nil {
 		return nil, err
 	}

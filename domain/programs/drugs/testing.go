@@ -14,7 +14,7 @@ import (
 )
 
 // TestKinds is why a urine test is made (D-09, D-13).
-var TestKinds = terms{
+var TestKinds = casework.Terms{
 	{Code: "scheduled", Title: record.T("定期", "scheduled"), Source: "D-13"},
 	{Code: "unscheduled", Title: record.T("不定期", "unscheduled"), Source: "D-13"},
 	{Code: "immediate", Title: record.T("即时", "immediate"), Source: "D-09; S-2"},
@@ -28,7 +28,7 @@ const (
 )
 
 // Stages lists them.
-var Stages = terms{
+var Stages = casework.Terms{
 	{Code: OnSite, Title: record.T("现场检测", "on-site test"), Source: "吸毒检测程序规定"},
 	{Code: Laboratory, Title: record.T("实验室检测", "laboratory test"), Source: "吸毒检测程序规定"},
 	{Code: Retest, Title: record.T("复检", "re-test"), Source: "吸毒检测程序规定"},
@@ -42,14 +42,14 @@ const (
 )
 
 // Results lists them.
-var Results = terms{
+var Results = casework.Terms{
 	{Code: Negative, Title: record.T("阴性", "negative")},
 	{Code: Positive, Title: record.T("阳性", "positive")},
 	{Code: Invalid, Title: record.T("无效", "invalid")},
 }
 
 // Substances that a test can find.
-var Substances = terms{
+var Substances = casework.Terms{
 	{Code: "morphine", Title: record.T("吗啡类", "opiates")},
 	{Code: "methamphetamine", Title: record.T("甲基苯丙胺", "methamphetamine")},
 	{Code: "mdma", Title: record.T("MDMA", "MDMA")},
@@ -63,14 +63,14 @@ var Substances = terms{
 }
 
 // Shows is what a picture or film of a test may show (S-3): never the person giving the sample.
-var Shows = terms{
+var Shows = casework.Terms{
 	{Code: "sealing", Title: record.T("样本封存", "sealing of the sample"), Source: "S-3"},
 	{Code: "reading", Title: record.T("结果判读", "reading of the result"), Source: "S-3"},
 	{Code: "document", Title: record.T("文书", "paper"), Source: "S-3"},
 }
 
 // Signatures is whether the person signed the result.
-var Signatures = terms{
+var Signatures = casework.Terms{
 	{Code: "signed", Title: record.T("本人签字", "signed by the person")},
 	{Code: "refused", Title: record.T("拒绝签字", "signature refused")},
 	{Code: "unable", Title: record.T("不能签字", "unable to sign")},
@@ -197,10 +197,10 @@ func (d UrineTestRecorded) Facets() record.Facets {
 }
 
 func (d UrineTestRecorded) line() record.Text {
-	k, s, r := TestKinds.title(d.Kind), Stages.title(d.Stage), Results.title(d.Result)
+	k, s, r := TestKinds.Title(d.Kind), Stages.Title(d.Stage), Results.Title(d.Result)
 	t := record.T(k.Zh+"尿检（"+s.Zh+"）："+r.Zh, "Urine test, "+k.En+" ("+s.En+"): "+r.En)
 	if len(d.Substances) > 0 {
-		n := Substances.titles(d.Substances)
+		n := Substances.Titles(d.Substances)
 		t = say(t, record.T("（"+n.Zh+"）", " ("+n.En+")"))
 	}
 	t = say(t, also("检测人员数：", "testers: ", fmt.Sprint(len(d.Testers))), also("报告 ", "report ", d.ReportNumber), also("出具单位：", "issued by ", d.ReportIssuer))
@@ -252,7 +252,7 @@ var testEvents = []record.EventRow{
 		func(c *Case, d UrineTestRequested, e record.Event) {
 			c.Requests = append(c.Requests, TestRequest{ID: d.ID, Kind: d.Kind, At: e.Meta.OccurredAt})
 		}, func(d UrineTestRequested) record.Text {
-			k := TestKinds.title(d.Kind)
+			k := TestKinds.Title(d.Kind)
 			return record.T("申请"+k.Zh+"尿检，理由："+d.Reason, "Asked the police for a urine test, "+k.En+"; reason: "+d.Reason)
 		}),
 	record.On("drugs.urine_test_request_declined", record.T("不予尿检", "Request for a test declined"),
@@ -265,7 +265,7 @@ var testEvents = []record.EventRow{
 		func(c *Case, d UrineTestTranscribed, e record.Event) {
 			c.Tests = append(c.Tests, Test{ID: d.ID, Result: d.Result, First: d.Result, At: e.Meta.OccurredAt, Transcribed: true})
 		}, func(d UrineTestTranscribed) record.Text {
-			r := Results.title(d.Result)
+			r := Results.Title(d.Result)
 			return record.T("转录尿检结果："+r.Zh+"（来源："+d.Source+"，无检测文书）", "Earlier test: "+r.En+" (from "+d.Source+", without papers)")
 		}),
 }
@@ -301,7 +301,7 @@ func (c *Case) testIs(request uuid.UUID, g record.Given) (uuid.UUID, error) {
 }
 
 func requestUrineTest(c *Case, in RequestUrineTest, g record.Given) ([]any, error) {
-	if err := firstOf(casework.MustBeOpen(c, g), TestKinds.check("kind", in.Kind), text("reason", in.Reason, 2, 500)); err != nil {
+	if err := firstOf(casework.MustBeOpen(c, g), TestKinds.Check("kind", in.Kind), text("reason", in.Reason, 2, 500)); err != nil {
 		return nil, err
 	}
 	return []any{UrineTestRequested{ID: g.Command, Kind: in.Kind, Reason: in.Reason}}, nil
@@ -342,12 +342,12 @@ func recordUrineTest(c *Case, in RecordUrineTest, g record.Given) ([]any, error)
 
 // checkForm looks at the codes and what a positive result needs.
 func (c *Case) checkForm(in RecordUrineTest) error {
-	err := firstOf(Stages[:2].check("stage", in.Stage), TestKinds.check("kind", in.Kind), Results.check("result", in.Result))
+	err := firstOf(Stages[:2].Check("stage", in.Stage), TestKinds.Check("kind", in.Kind), Results.Check("result", in.Result))
 	if err != nil {
 		return err
 	}
 	for _, s := range in.Substances {
-		if err := Substances.check("substances", s); err != nil {
+		if err := Substances.Check("substances", s); err != nil {
 			return err
 		}
 	}
@@ -398,7 +398,7 @@ func checkPapers(in RecordUrineTest) error {
 		return err
 	}
 	for i, m := range in.Media {
-		if _, ok := Shows.find(m.Shows); !ok {
+		if _, ok := Shows.Find(m.Shows); !ok {
 			return ErrIntimate.At(fmt.Sprintf("media[%d].shows", i))
 		}
 		if err := attached(fmt.Sprintf("media[%d]", i), m.Attachment); err != nil {
@@ -409,7 +409,7 @@ func checkPapers(in RecordUrineTest) error {
 		return ErrTellOnSite
 	}
 	if in.Told {
-		if _, ok := Signatures.find(in.Signature); !ok {
+		if _, ok := Signatures.Find(in.Signature); !ok {
 			return ErrSignature
 		}
 	}
@@ -429,7 +429,7 @@ func tested(c *Case, d UrineTestRecorded, e record.Event) {
 }
 
 func transcribeUrineTest(c *Case, in TranscribeUrineTest, g record.Given) ([]any, error) {
-	if err := firstOf(casework.MustBeOpen(c, g), Results.check("result", in.Result), text("source", in.Source, 2, 120)); err != nil {
+	if err := firstOf(casework.MustBeOpen(c, g), Results.Check("result", in.Result), text("source", in.Source, 2, 120)); err != nil {
 		return nil, err
 	}
 	if g.Late != record.LateImport {

@@ -21,14 +21,14 @@ const (
 )
 
 // TierNames lists them.
-var TierNames = terms{
+var TierNames = casework.Terms{
 	{Code: string(Strict), Title: record.T("严格管理", "strict tier"), Source: "D-09"},
 	{Code: string(Priority), Title: record.T("重点管理", "priority tier"), Source: "D-10"},
 	{Code: string(General), Title: record.T("一般管理", "general tier"), Source: "D-11"},
 }
 
 // Criteria are the grounds of a tier, in the plan's own words.
-var Criteria = terms{
+var Criteria = casework.Terms{
 	{Code: "resists-treatment", Title: record.T("抗拒社区戒毒和帮教", "resists community treatment and help"), Source: "D-09"},
 	{Code: "no-proper-job", Title: record.T("无正当职业", "no proper job"), Source: "D-09"},
 	{Code: "may-relapse-any-time", Title: record.T("随时可能复吸", "may relapse at any time"), Source: "D-09"},
@@ -60,20 +60,20 @@ type TierAppeal struct {
 }
 
 // AppealOutcomes is what comes of an appeal.
-var AppealOutcomes = terms{
+var AppealOutcomes = casework.Terms{
 	{Code: "kept", Title: record.T("维持原决定", "decision kept"), Source: "S-15"},
 	{Code: "changed", Title: record.T("变更", "tier changed"), Source: "S-15"},
 }
 
 // Tellings is how somebody is told.
-var Tellings = terms{
+var Tellings = casework.Terms{
 	{Code: "in-person", Title: record.T("当面告知", "in person"), Source: "S-15"},
 	{Code: "in-writing", Title: record.T("书面告知", "in writing"), Source: "S-15"},
 	{Code: "phone", Title: record.T("电话告知", "by phone"), Source: "S-15"},
 }
 
 // Appellants is who may appeal.
-var Appellants = terms{
+var Appellants = casework.Terms{
 	{Code: "person", Title: record.T("本人", "the person"), Source: "S-15; PIPL 24"},
 	{Code: "family", Title: record.T("家属", "family"), Source: "S-15"},
 	{Code: "representative", Title: record.T("代理人", "representative"), Source: "S-15"},
@@ -111,10 +111,10 @@ func (d TierChanged) Facets() record.Facets {
 }
 
 func (d TierChanged) line() record.Text {
-	to, grounds := TierNames.title(string(d.Tier)), Criteria.titles(d.Criteria)
+	to, grounds := TierNames.Title(string(d.Tier)), Criteria.Titles(d.Criteria)
 	t := record.T("确定管理类别："+to.Zh, "Tier decided: "+to.En)
 	if d.Prev != "" {
-		from := TierNames.title(string(d.Prev))
+		from := TierNames.Title(string(d.Prev))
 		t = record.T("管理类别由"+from.Zh+"调整为"+to.Zh, "Tier changed from "+from.En+" to "+to.En)
 	}
 	if len(d.Criteria) > 0 {
@@ -228,7 +228,7 @@ var tierEvents = []record.EventRow{
 				d.Reviewed = e.Meta.OccurredAt
 			}
 		}, func(d TierReviewed) record.Text {
-			n := TierNames.title(string(d.Tier))
+			n := TierNames.Title(string(d.Tier))
 			return record.T("复核后维持"+n.Zh+"；理由："+d.Reasons, "Reviewed; "+n.En+" kept; reasons: "+d.Reasons)
 		}),
 	record.On("drugs.tier_told", record.T("告知管理类别", "Tier told to the person"),
@@ -237,14 +237,14 @@ var tierEvents = []record.EventRow{
 				t.Told = e.Meta.OccurredAt
 			}
 		}, func(d TierTold) record.Text {
-			h := Tellings.title(d.How)
+			h := Tellings.Title(d.How)
 			return say(record.T(h.Zh+"管理类别、理由和申诉权利", "Told "+h.En+" of the tier, its reasons and the right to appeal"), also("", "", d.Note))
 		}),
 	record.On("drugs.tier_appealed", record.T("对管理类别申诉", "Tier appealed"),
 		func(c *Case, d TierAppealed, e record.Event) {
 			c.Appeals = append(c.Appeals, TierAppeal{ID: d.ID, Decision: d.Decision, At: e.Meta.OccurredAt})
 		}, func(d TierAppealed) record.Text {
-			by := Appellants.title(d.By)
+			by := Appellants.Title(d.By)
 			return record.T(by.Zh+"申诉："+d.Grounds, "Appeal by "+by.En+": "+d.Grounds)
 		}),
 	record.On("drugs.tier_appeal_decided", record.T("申诉答复", "Appeal decided"),
@@ -253,7 +253,7 @@ var tierEvents = []record.EventRow{
 				a.Outcome = d.Outcome
 			}
 		}, func(d TierAppealDecided) record.Text {
-			o := AppealOutcomes.title(d.Outcome)
+			o := AppealOutcomes.Title(d.Outcome)
 			return record.T("申诉结果："+o.Zh+"；理由："+d.Reasons, "Appeal: "+o.En+"; reasons: "+d.Reasons)
 		}),
 }
@@ -287,16 +287,16 @@ func mayLead(tier Tier, role record.Role) error {
 
 // checkTier wants a known tier with at least one ground of its own, and reasons that can be told.
 func checkTier(tier Tier, criteria []string, reasons string, transcribed bool) error {
-	if err := firstOf(TierNames.check("tier", string(tier)), text("reasons", reasons, 4, 2000)); err != nil {
+	if err := firstOf(TierNames.Check("tier", string(tier)), text("reasons", reasons, 4, 2000)); err != nil {
 		return err
 	}
-	own, _ := TierNames.find(string(tier))
+	own, _ := TierNames.Find(string(tier))
 	fits := transcribed
 	for _, code := range criteria {
-		if err := Criteria.check("criteria", code); err != nil {
+		if err := Criteria.Check("criteria", code); err != nil {
 			return err
 		}
-		t, _ := Criteria.find(code)
+		t, _ := Criteria.Find(code)
 		fits = fits || t.Source == own.Source
 	}
 	if !fits {
@@ -334,7 +334,7 @@ func reviewTier(c *Case, in ReviewTier, g record.Given) ([]any, error) {
 }
 
 func tellTier(c *Case, in TellTier, g record.Given) ([]any, error) {
-	if err := firstOf(casework.MustBeOpen(c, g), Tellings.check("how", in.How), text("note", in.Note, 0, 500)); err != nil {
+	if err := firstOf(casework.MustBeOpen(c, g), Tellings.Check("how", in.How), text("note", in.Note, 0, 500)); err != nil {
 		return nil, err
 	}
 	if c.Tier() == "" {
@@ -354,7 +354,7 @@ func tellTier(c *Case, in TellTier, g record.Given) ([]any, error) {
 }
 
 func appealTier(c *Case, in AppealTier, g record.Given) ([]any, error) {
-	if err := firstOf(casework.MustBeOpen(c, g), Appellants.check("by", in.By), text("grounds", in.Grounds, 2, 2000)); err != nil {
+	if err := firstOf(casework.MustBeOpen(c, g), Appellants.Check("by", in.By), text("grounds", in.Grounds, 2, 2000)); err != nil {
 		return nil, err
 	}
 	if c.Tier() == "" {
@@ -368,7 +368,7 @@ func appealTier(c *Case, in AppealTier, g record.Given) ([]any, error) {
 }
 
 func decideTierAppeal(c *Case, in DecideTierAppeal, g record.Given) ([]any, error) {
-	if err := firstOf(casework.MustBeOpen(c, g), AppealOutcomes.check("outcome", in.Outcome), text("reasons", in.Reasons, 4, 2000)); err != nil {
+	if err := firstOf(casework.MustBeOpen(c, g), AppealOutcomes.Check("outcome", in.Outcome), text("reasons", in.Reasons, 4, 2000)); err != nil {
 		return nil, err
 	}
 	a := find(c.Appeals, in.Appeal, appealID)
