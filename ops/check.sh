@@ -11,8 +11,8 @@ if [ -n "$unformatted" ]; then
 fi
 go mod tidy -diff >/dev/null || { echo "go.mod: run go mod tidy" >&2; fail=1; }
 go vet ./... || fail=1
-# The reasons for the checks that are left out stand in staticcheck.conf.
-go tool staticcheck ./... || fail=1
+go tool staticcheck ./... || fail=1 # its default checks, none left out
+go test ./cmd/yidang -count=1 -run '^(TestImports|TestTopLevel)$' || fail=1
 # govulncheck asks a database on the network. Without it the check says so and does not count.
 if out=$(timeout 120 go tool govulncheck ./cmd/yidang 2>&1); then
 	echo "govulncheck: none known"
