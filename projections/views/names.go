@@ -237,7 +237,7 @@ func wanted(text string) []string {
 	if q == "" {
 		return nil
 	}
-	if number := strings.TrimSuffix(q, "x"); digits(number) == number {
+	if number := strings.TrimSuffix(q, "x"); number != "" && digits(number) == number {
 		if len(number) < minDigits-1 || len(q) < minDigits {
 			return nil
 		}

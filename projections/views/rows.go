@@ -45,6 +45,7 @@ type caseRow struct {
 	opened, closed, lastMet int64
 	revision                uint64
 	owed                    []owed
+	packed                  []byte // the same as stored, in a row read for a list; owed is empty then
 }
 
 // owed is an open duty of a case, with who owes it.
@@ -83,16 +84,21 @@ func (p *personRow) save(c *sealed.Conn) error {
 
 const caseColumns = `n, id, program, person, village, tier, open, sealed, erased, lead, handlers, opened, closed, last_met, revision, owed`
 
-func scanCase(st *sqlite3.Stmt) (*caseRow, error) {
-	k := &caseRow{
+func scanCase(st *sqlite3.Stmt) (k *caseRow, err error) {
+	k = scanListed(st)
+	k.owed, err = unpackOwed(k.packed)
+	k.packed = nil
+	return k, err
+}
+
+// scanListed leaves the duties packed: a page of a worklist wants one of each case.
+func scanListed(st *sqlite3.Stmt) *caseRow {
+	return &caseRow{
 		n: st.ColumnInt64(0), id: columnID(st, 1), program: st.ColumnText(2), person: st.ColumnInt64(3), village: st.ColumnInt64(4),
 		tier: st.ColumnText(5), open: st.ColumnBool(6), sealed: st.ColumnBool(7), erased: st.ColumnBool(8), lead: st.ColumnInt64(9),
 		handlers: numbers(st.ColumnRawBlob(10)), opened: st.ColumnInt64(11), closed: st.ColumnInt64(12), lastMet: st.ColumnInt64(13),
-		revision: uint64(st.ColumnInt64(14)),
+		revision: uint64(st.ColumnInt64(14)), packed: st.ColumnBlob(15, nil),
 	}
-	var err error
-	k.owed, err = unpackOwed(st.ColumnRawBlob(15))
-	return k, err
 }
 
 func (k *caseRow) save(c *sealed.Conn) error {
@@ -211,34 +217,67 @@ func numbers(b []byte) (ns []int64) {
 	return ns
 }
 
+// packOwed writes for each duty its number, the length of the rest, who holds it, and the duty.
 func packOwed(list []owed) []byte {
-	var b []byte
+	var b, one []byte
 	for _, o := range list {
-		b = packDuty(b, o.Duty)
+		one = binary.AppendUvarint(one[:0], uint64(o.holder))
+		one = packDuty(one, o.Duty)
 		b = binary.BigEndian.AppendUint64(b, uint64(o.number))
-		b = binary.AppendUvarint(b, uint64(o.holder))
+		b = binary.AppendUvarint(b, uint64(len(one)))
+		b = append(b, one...)
 	}
 	return b
 }
 
 func unpackOwed(b []byte) (list []owed, err error) {
-	for len(b) > 0 {
-		var o owed
-		if o.Duty, b, err = unpackDuty(b); err != nil {
-			return nil, err
-		}
-		if len(b) < 9 {
-			return nil, errDuty
-		}
-		o.number, b = int64(binary.BigEndian.Uint64(b)), b[8:]
-		n, size := binary.Uvarint(b)
-		if size <= 0 {
-			return nil, errDuty
-		}
-		o.holder, b = int64(n), b[size:]
+	err = eachOwed(b, func(number int64, one []byte) error {
+		o, err := unpackOne(number, one)
 		list = append(list, o)
+		return err
+	})
+	return list, err
+}
+
+// findOwed unpacks one duty.
+func findOwed(b []byte, number int64) (o owed, ok bool, err error) {
+	err = eachOwed(b, func(n int64, one []byte) (err error) {
+		if n == number {
+			ok = true
+			o, err = unpackOne(n, one)
+		}
+		return err
+	})
+	return o, ok, err
+}
+
+func eachOwed(b []byte, do func(number int64, one []byte) error) error {
+	for len(b) > 0 {
+		if len(b) < 9 {
+			return errDuty
+		}
+		number := int64(binary.BigEndian.Uint64(b))
+		n, size := binary.Uvarint(b[8:])
+		if size <= 0 || uint64(len(b)-8-size) < n {
+			return errDuty
+		}
+		b = b[8+size:]
+		if err := do(number, b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
 	}
-	return list, nil
+	return nil
+}
+
+func unpackOne(number int64, b []byte) (o owed, err error) {
+	holder, size := binary.Uvarint(b)
+	if size <= 0 {
+		return o, errDuty
+	}
+	o.number, o.holder = number, int64(holder)
+	o.Duty, _, err = unpackDuty(b[size:])
+	return o, err
 }
 
 var errDuty = errors.New("a stored duty cannot be read")

@@ -97,13 +97,14 @@ func (r *reader) personBy(id uuid.UUID) (row *personRow, err error) {
 	return row, err
 }
 
+// kase gives a case as lists want it: its duties stay packed.
 func (r *reader) kase(n int64) (row *caseRow, err error) {
 	if row, ok := r.cases[n]; ok {
 		return row, nil
 	}
 	err = query(r.c, `SELECT `+caseColumns+` FROM cases WHERE n = ?`, []any{n}, func(st *sqlite3.Stmt) error {
-		row, err = scanCase(st)
-		return err
+		row = scanListed(st)
+		return nil
 	})
 	if r.cases != nil && row != nil {
 		r.cases[n] = row
@@ -121,9 +122,8 @@ func (r *reader) caseBy(id uuid.UUID) (row *caseRow, err error) {
 
 func (r *reader) casesOf(person int64) (rows []*caseRow, err error) {
 	err = query(r.c, `SELECT `+caseColumns+` FROM cases WHERE person = ? ORDER BY n`, []any{person}, func(st *sqlite3.Stmt) error {
-		row, err := scanCase(st)
-		rows = append(rows, row)
-		return err
+		rows = append(rows, scanListed(st))
+		return nil
 	})
 	return rows, err
 }

@@ -286,14 +286,17 @@ func (l *worklist) add(e dueEntry) error {
 	if k == nil {
 		return fmt.Errorf("the worklist names case %d, which is not there", e.kase)
 	}
-	i := slices.IndexFunc(k.owed, func(o owed) bool { return o.number == e.duty })
-	if i < 0 {
+	o, ok, err := findOwed(k.packed, e.duty)
+	if err != nil {
+		return fmt.Errorf("case %s: %w", k.id, err)
+	}
+	if !ok {
 		return fmt.Errorf("the worklist names a duty of case %s that it does not have", k.id)
 	}
-	if l.check != nil && !l.check(k, k.owed[i].holder) {
+	if l.check != nil && !l.check(k, o.holder) {
 		return nil
 	}
-	return l.line(k, k.owed[i].Duty, k.owed[i].holder)
+	return l.line(k, o.Duty, o.holder)
 }
 
 func (l *worklist) line(k *caseRow, d casework.Duty, holder int64) error {
