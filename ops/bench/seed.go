@@ -75,7 +75,6 @@ type seeder struct {
 	written      atomic.Int64
 	visitMeta    atomic.Int64
 	visitData    atomic.Int64
-	progress     atomic.Int64
 	progressStep int64
 }
 
