@@ -203,3 +203,64 @@ func resident() uint64 {
 	fmt.Sscan(string(raw), &total, &rss)
 	return rss * uint64(os.Getpagesize())
 }
+
+// BenchmarkLive applies visits to built views as they come, each in another case than the one before.
+func BenchmarkLive(b *testing.B) {
+	people, cases, events := size("PEOPLE", 2000), size("CASES", 1000), size("EVENTS", 10_000)
+	w := benchWorld(b, people, cases, events)
+	v := w.views()
+	if err := v.Rebuild(context.Background(), RebuildOptions{Source: w.journal, Codec: w.codec}); err != nil {
+		b.Fatal(err)
+	}
+	revisions := map[string]uint64{}
+	for i := range cases {
+		stream := record.StreamOf("drugs", benchID("case", i))
+		last, _, err := w.journal.Last(context.Background(), stream)
+		if err != nil {
+			b.Fatal(err)
+		}
+		revisions[stream] = last.Revision
+	}
+	position, err := v.Position(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	rules, err := w.codec.Policy.Version(context.Background(), "2026.1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	for _, size := range []int{1, 10, 50} { // alone; under load, see follow's pace
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			began := n
+			for b.Loop() {
+				var batch follow.Batch
+				for range size {
+					stream := record.StreamOf("drugs", benchID("case", n*7919%cases))
+					n++
+					position++
+					revisions[stream]++
+					e := w.event(stream, casework.VisitRecorded{Outcome: casework.Met})
+					e.Revision, e.Position, e.Rules = revisions[stream], position, rules
+					e.Meta.OccurredAt = w.now.Add(time.Duration(n) * time.Second)
+					batch.Events = append(batch.Events, e)
+				}
+				batch.UpTo, batch.CaughtUp = position, true
+				if err := v.Apply(context.Background(), batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n-began), "µs/event")
+			memory(b)
+		})
+	}
+}
+
+// memory reports what is live and what the process holds.
+func memory(b *testing.B) {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(m.HeapAlloc)/(1<<20), "heapMB")
+	b.ReportMetric(float64(resident())/(1<<20), "residentMB")
+}

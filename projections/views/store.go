@@ -81,7 +81,7 @@ type store struct {
 }
 
 func openStore(ctx context.Context, o Options, path string) (*store, error) {
-	db, err := sealed.Open(path, o.Key, sealed.Options{Readers: max(o.Readers, 0)})
+	db, err := sealed.Open(path, o.Key, sealed.Options{Readers: o.Readers, WriterCache: 16 << 10, ReaderCache: 6 << 10})
 	if err != nil {
 		if record.KindOf(err) == record.Invalid || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
 			return nil, fmt.Errorf("%w: %w", errUnusable, err)
