@@ -104,7 +104,7 @@ func (w *world) drawReach(t *rapid.T) record.Reach {
 func TestListsAgainstFiles(t *testing.T) {
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		if n++; n > 15 { // each is a journal of its own on disk
+		if n++; n > 8 { // each is a journal of its own on disk
 			return
 		}
 		w := newWorld(t, 3, 3)

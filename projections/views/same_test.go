@@ -234,7 +234,7 @@ func (w *world) feed(t *rapid.T, dir string) *Views {
 func TestLiveEqualsRebuilt(t *testing.T) {
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		if n++; n > 25 { // each is a journal of its own on disk
+		if n++; n > 12 { // each is a journal of its own on disk
 			return
 		}
 		w := newWorld(t, 3, 3)
@@ -268,7 +268,7 @@ func TestKilledRebuild(t *testing.T) {
 		return
 	}
 	w := newWorld(t, 4, 4)
-	for i := range 60 {
+	for i := range 30 {
 		p := w.person(benchName(i), i%4)
 		for range 2 {
 			k := w.kase(p, i%4, i%4, drugs.General)
