@@ -70,6 +70,10 @@ func (r *records) rebuildAnalytics(p *program) error {
 		return err
 	}
 	began := time.Now()
+	err = r.backfill(p.ctx, p, stats, func(s follow.BackfillStatus) { progress(p, "analytics", s.Read, s.Until) })
+	if err != nil {
+		return err
+	}
 	f := follow.New(follow.Options{Source: r.journal, Codec: r.exec.Codec, Projection: stats.store, Log: p.log, Until: head})
 	done := make(chan error, 1)
 	go func() { done <- f.Run(p.ctx) }()

@@ -66,8 +66,23 @@ func openRecords(p *program, now func() time.Time) (_ *records, err error) {
 	r.follower = follow.New(follow.Options{Source: c.journal, Codec: c.exec.Codec, Projection: r.views, Metrics: r.metrics, Log: p.log, OnEvent: c.exec.Observe})
 	ctx, stop := context.WithCancel(context.WithoutCancel(p.ctx))
 	r.stop = stop
-	go func() { r.stopped <- r.follower.Run(ctx) }()
+	go func() { r.stopped <- r.follow(ctx, p) }()
 	return r, nil
+}
+
+// follow keeps the views up to date. New views of a long log are built file by file first.
+func (r *records) follow(ctx context.Context, p *program) error {
+	head, _, err := r.journal.Head(ctx)
+	if err == nil && !r.views.Ready() && head >= longLog {
+		err = r.views.Rebuild(ctx, views.RebuildOptions{Source: r.journal, Codec: r.exec.Codec, Metrics: r.metrics})
+	}
+	if err == nil {
+		err = r.follower.Run(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		p.log.Error("views stopped", "error", err)
+	}
+	return err
 }
 
 func (c *core) viewsOptions(p *program) views.Options {

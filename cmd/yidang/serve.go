@@ -99,7 +99,7 @@ func withServer(p *program, started func(address string)) (err error) {
 	g.Add(func() error { return server.Serve(serving, listener, grace) }, func(error) { stopServing() })
 	if stats.follower != nil {
 		loading, stopLoading := context.WithCancel(context.WithoutCancel(p.ctx))
-		g.Add(func() error { return loadOn(loading, p, stats.follower) }, func(error) { stopLoading() })
+		g.Add(func() error { return r.loadOn(loading, p, stats) }, func(error) { stopLoading() })
 	}
 	address := scheme(p.config) + "://" + listener.Addr().String()
 	fmt.Fprintf(p.out, "Yidang (一档) is at %s\n  API description: %s/docs\n", address, address)
@@ -111,8 +111,12 @@ func withServer(p *program, started func(address string)) (err error) {
 }
 
 // loadOn keeps the analytics loaded. A poison event ends the loading, loudly (log, metric, readiness), but not the casework.
-func loadOn(ctx context.Context, p *program, f *follow.Follower) error {
-	if err := f.Run(ctx); err != nil && ctx.Err() == nil {
+func (r *records) loadOn(ctx context.Context, p *program, stats *statistics) error {
+	err := r.backfill(ctx, p, stats, nil)
+	if err == nil {
+		err = stats.follower.Run(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
 		p.log.Error("analytics stopped", "error", err)
 		<-ctx.Done()
 	}

@@ -70,6 +70,19 @@ func (s *statistics) startEngine(p *program) error {
 	return err
 }
 
+// longLog is from how many events on empty tables are filled file by file.
+const longLog = 50_000
+
+// backfill loads a long log into empty tables.
+func (r *records) backfill(ctx context.Context, p *program, s *statistics, told func(follow.BackfillStatus)) error {
+	head, _, err := r.journal.Head(ctx)
+	if err != nil || head < longLog {
+		return err
+	}
+	return s.store.Backfill(ctx, follow.BackfillOptions{Source: r.journal, Codec: r.exec.Codec, Until: head, Log: p.log, Progress: told,
+		Dir: filepath.Join(p.config.projectionsDir(), "analytics.spool"), EventsPerPart: 20_000})
+}
+
 // report answers a report.
 func (s *statistics) report(ctx context.Context, name string, parameters map[string]string, position uint64) (*reports.Result, error) {
 	return reports.Run(ctx, s.store, name, parameters, position)

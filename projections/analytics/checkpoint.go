@@ -13,7 +13,7 @@ import (
 )
 
 // layout is raised when the file's tables change: an older file is emptied, and ClickHouse is loaded again.
-const layout = 1
+const layout = 2
 
 // checkpoint is what the file says of the tables in ClickHouse.
 type checkpoint struct {
@@ -40,10 +40,11 @@ func openFile(ctx context.Context, path string, key []byte) (*sealed.DB, error) 
 			return err
 		}
 		return c.Exec(fmt.Sprintf(`
-			DROP TABLE IF EXISTS checkpoint; DROP TABLE IF EXISTS snapshots;
+			DROP TABLE IF EXISTS checkpoint; DROP TABLE IF EXISTS snapshots; DROP TABLE IF EXISTS fill;
 			CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL, position INTEGER NOT NULL, started INTEGER NOT NULL) STRICT;
 			CREATE TABLE snapshots (stream TEXT PRIMARY KEY, revision INTEGER NOT NULL, position INTEGER NOT NULL, erased INTEGER NOT NULL,
 				state BLOB NOT NULL, stand BLOB NOT NULL) STRICT, WITHOUT ROWID;
+			CREATE TABLE fill (one INTEGER PRIMARY KEY CHECK (one = 1), until INTEGER NOT NULL, done INTEGER NOT NULL, parts INTEGER NOT NULL) STRICT;
 			INSERT INTO checkpoint VALUES (1, '%s', 0, 0);
 			PRAGMA user_version = %d;`, uuid.New(), layout))
 	})
@@ -75,7 +76,7 @@ func readCheckpoint(ctx context.Context, db *sealed.DB) (c checkpoint, err error
 // restart forgets everything and ties the file to new tables.
 func restart(ctx context.Context, db *sealed.DB, epoch uuid.UUID) error {
 	return db.Write(ctx, func(c *sealed.Conn) error {
-		if err := c.Exec(`DELETE FROM snapshots`); err != nil {
+		if err := c.Exec(`DELETE FROM snapshots; DELETE FROM fill`); err != nil {
 			return err
 		}
 		s, err := c.Stmt(`UPDATE checkpoint SET epoch = ?, position = 0, started = 0`)

@@ -53,17 +53,20 @@ func (s *Store) insert(ctx context.Context, add rows) error {
 			return ctx.Err()
 		}
 	}
+	err := s.send(ctx, add)
+	s.inserted = time.Now()
+	return err
+}
+
+// send sends rows, those that reports look for first last.
+func (s *Store) send(ctx context.Context, add rows) error {
 	if err := insert(ctx, s.conn, dutiesTable, dutyColumns, add.duties); err != nil {
 		return err
 	}
 	if err := insert(ctx, s.conn, revisionsTable, factColumns, add.revisions); err != nil {
 		return err
 	}
-	if err := insert(ctx, s.conn, factsTable, factColumns, add.facts); err != nil {
-		return err
-	}
-	s.inserted = time.Now()
-	return nil
+	return insert(ctx, s.conn, factsTable, factColumns, add.facts)
 }
 
 // derive makes the rows of a batch, in log order.
