@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 // Ensure that what is seeded is a record like any other: commands go on from it, claims hold, duties follow, views count
 // the people; and that the figures are there in the end.
 func TestSeedAndMeasure(t *testing.T) {
-	b := &bench{dir: t.TempDir(), events: 3000, figures: &figures{Numbers: map[string]float64{}, Missing: map[string]string{}}}
+	b := &bench{dir: t.TempDir(), events: 2000, figures: &figures{Numbers: map[string]float64{}, Missing: map[string]string{}}}
 	b.path = filepath.Join(b.dir, "figures.json")
 	var err error
 	if b.library, err = embedded.Locate(filepath.Join("..", "..", ".cache", "chdb")); err != nil {
@@ -49,8 +49,8 @@ func TestSeedAndMeasure(t *testing.T) {
 			t.Errorf("%s is %v", name, b.Numbers[name])
 		}
 	}
-	if n := b.Numbers["seed.events"]; n != 3000 {
-		t.Errorf("%v events were seeded, want 3000", n)
+	if n := b.Numbers["seed.events"]; n != 2000 {
+		t.Errorf("%v events were seeded, want 2000", n)
 	}
 	town, err := b.readTown()
 	if err != nil {
