@@ -189,27 +189,6 @@ func (b *bench) rebuildViews(ctx context.Context) (err error) {
 	return nil
 }
 
-// follow runs a follower until done says so, asked ten times a second.
-func (b *bench) follow(ctx context.Context, f *follow.Follower, done func(follow.Status) bool) (took time.Duration, err error) {
-	ctx, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	began := time.Now()
-	go func() { ended <- f.Run(ctx) }()
-	for {
-		select {
-		case err := <-ended:
-			stop()
-			return time.Since(began), errors.Join(err, ctx.Err(), errors.New("the projection ended before it had caught up"))
-		case <-time.After(100 * time.Millisecond):
-		}
-		if done(f.Status()) {
-			took = time.Since(began)
-			stop()
-			return took, <-ended
-		}
-	}
-}
-
 // loadAnalytics loads ClickHouse from the journal, into an engine that is there already.
 func (b *bench) loadAnalytics(ctx context.Context) (err error) {
 	if b.library == "" {
