@@ -7,6 +7,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"yidang/domain/casework"
 	"yidang/domain/record"
 )
 
@@ -72,8 +73,16 @@ func (fs *files) load(ctx context.Context, stream string, e *entry) (*record.Fil
 	if err := f.Fold(history, record.At{}); err != nil {
 		return nil, err
 	}
+	settle(f)
 	e.file = f
 	return f, nil
+}
+
+// settle drops what a folded file holds only for those who keep duties: nobody here does, and it would grow for ever.
+func settle(f *record.File) {
+	if p, ok := f.State.(casework.Program); ok {
+		p.Core().Duties.TakeChanges()
+	}
 }
 
 // look loads several files, keeps them still while see runs, and hands them over by stream. Locks are taken in one order,
@@ -129,6 +138,7 @@ func (e *entry) apply(f *record.File, events []record.Event) {
 			return
 		}
 	}
+	settle(f)
 }
 
 // drop forgets a file whose place in the journal is in doubt.
