@@ -62,13 +62,16 @@ func checkFile(ctx context.Context, conn *sqlite3.Conn) (uint64, error) {
 }
 
 func checkSchema(conn *sqlite3.Conn) error {
-	for pragma, want := range map[string]int64{"application_id": applicationID, "user_version": fileVersion} {
-		got, err := queryInt(conn, `PRAGMA `+pragma)
+	for _, p := range []struct { // whose file it is comes before which version of it
+		pragma string
+		want   int64
+	}{{"application_id", applicationID}, {"user_version", fileVersion}} {
+		got, err := queryInt(conn, `PRAGMA `+p.pragma)
 		if err != nil {
 			return err
 		}
-		if got != want {
-			return fmt.Errorf("%s is %d, not %d: not a journal of this version", pragma, got, want)
+		if got != p.want {
+			return fmt.Errorf("%s is %d, not %d: not a journal of this version", p.pragma, got, p.want)
 		}
 	}
 	var found []string
