@@ -285,7 +285,7 @@ func TestKilledRebuild(t *testing.T) {
 	dir := t.TempDir()
 	w.close() // the process opens the record itself
 	kills := 0
-	for try := range 200 {
+	for try, patience := 0, 20*time.Millisecond; try < 200; try, patience = try+1, patience*13/10 {
 		cmd := osexec.Command(os.Args[0], "-test.run", "^TestKilledRebuild$", "-test.timeout", "60s")
 		cmd.Env = append(os.Environ(), "YIDANG_TEST_REBUILD="+dir, "YIDANG_TEST_WORLD="+w.dir)
 		var out strings.Builder
@@ -300,7 +300,7 @@ func TestKilledRebuild(t *testing.T) {
 			if err != nil {
 				t.Fatalf("try %d: %v\n%s", try, err, out.String())
 			}
-		case <-time.After(time.Duration(20+try*15) * time.Millisecond):
+		case <-time.After(patience):
 			_ = cmd.Process.Signal(syscall.SIGKILL)
 			<-done
 			kills++
