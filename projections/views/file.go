@@ -45,7 +45,7 @@ func (v *Views) File(ctx context.Context, id uuid.UUID, at record.At) (*File, er
 		return nil, &record.Problem{Kind: record.NotFound, Message: "there is no such file", Zh: "没有这份档案", Remedy: "search for the person"}
 	}
 	f := &File{Main: main.file, Person: main.file.State.(*person.Person)}
-	f.add(main, at)
+	entries := main.entries(nil, at)
 	cases, err := v.CasesOf(ctx, id)
 	if err != nil {
 		return nil, err
@@ -55,13 +55,14 @@ func (v *Views) File(ctx context.Context, id uuid.UUID, at record.At) (*File, er
 		if err != nil {
 			return nil, err
 		}
-		if f.add(one, at); one.file.Exists {
+		if entries = one.entries(entries, at); one.file.Exists {
 			f.Cases = append(f.Cases, one.file)
 		}
 	}
-	slices.SortStableFunc(f.Timeline, func(a, b Line) int {
-		return cmp.Or(b.Event.Meta.OccurredAt.Compare(a.Event.Meta.OccurredAt), cmp.Compare(b.Event.Position, a.Event.Position))
-	})
+	for _, e := range entries {
+		f.Position = max(f.Position, e.event.Position)
+	}
+	f.Timeline = timeline(entries)
 	return f, nil
 }
 
@@ -74,11 +75,7 @@ func (v *Views) CaseFile(ctx context.Context, program string, id uuid.UUID, at r
 	if len(one.events) == 0 {
 		return nil, nil, &record.Problem{Kind: record.NotFound, Message: "there is no such case", Zh: "没有这个案件"}
 	}
-	var f File
-	f.add(one, at)
-	slices.Reverse(f.Timeline)
-	slices.SortStableFunc(f.Timeline, func(a, b Line) int { return b.Event.Meta.OccurredAt.Compare(a.Event.Meta.OccurredAt) })
-	return one.file, f.Timeline, nil
+	return one.file, timeline(one.entries(nil, at)), nil
 }
 
 // folded is a stream folded, with the events it was folded from.
@@ -106,23 +103,42 @@ func (v *Views) fold(ctx context.Context, stream string, at record.At) (folded, 
 	return folded{f, events}, nil
 }
 
-// add puts the lines of a stream into the timeline: what had happened and was known.
-func (f *File) add(s folded, at record.At) {
+// entry is a line that is not written yet: light, because a timeline is sorted by these.
+type entry struct {
+	event, voidedBy *record.Event
+	category        *record.Category
+}
+
+// entries adds the entries of a stream: what had happened and was known.
+func (s folded) entries(to []entry, at record.At) []entry {
 	voided := record.VoidedIn(s.events, at)
-	for _, e := range s.events {
+	for i := range s.events {
+		e := &s.events[i]
 		if !at.KnownAt.IsZero() && e.Meta.RecordedAt.After(at.KnownAt) || !at.AsOf.IsZero() && e.Meta.OccurredAt.After(at.AsOf) {
 			continue
 		}
-		f.Position = max(f.Position, e.Position)
-		line := Line{Event: e, Category: s.file.Category.Name, Lag: e.Meta.Lag()}
-		if row, ok := s.file.Category.Event(e.Type); ok {
-			line.Text = row.Line(e)
-		}
+		line := entry{event: e, category: s.file.Category}
 		if by, ok := voided[e.ID]; ok {
-			line.VoidedBy = &by
+			line.voidedBy = &by
 		}
-		f.Timeline = append(f.Timeline, line)
+		to = append(to, line)
 	}
+	return to
+}
+
+// timeline writes the lines, the latest first.
+func timeline(entries []entry) []Line {
+	slices.SortFunc(entries, func(a, b entry) int {
+		return cmp.Or(b.event.Meta.OccurredAt.Compare(a.event.Meta.OccurredAt), cmp.Compare(b.event.Position, a.event.Position))
+	})
+	lines := make([]Line, len(entries))
+	for i, e := range entries {
+		lines[i] = Line{Event: *e.event, Category: e.category.Name, VoidedBy: e.voidedBy, Lag: e.event.Meta.Lag()}
+		if row, ok := e.category.Event(e.event.Type); ok {
+			lines[i].Text = row.Line(*e.event)
+		}
+	}
+	return lines
 }
 
 // Only gives the file without the cases that keep refuses, and without their lines.
