@@ -215,11 +215,20 @@ func (l *worklist) chooseOfficer(officer, village int64, hasVillage, inReach boo
 // budget is how many index entries a page may walk past that the query leaves out, before it is cut short.
 const budget = 2000
 
-// open fills the page with open duties. Of each scope it walks only what may still come on the page.
+// open fills the page with open duties.
 func (l *worklist) open(c worklistCursor) error {
+	return walk(l, c, l.merge, func(c *worklistCursor, e dueEntry) error {
+		c.due, c.duty = e.due, e.duty
+		return l.add(e)
+	})
+}
+
+// walk fills the page with the entries that more gives after a cursor. Of each scope it asks only for what may still come on
+// the page. take moves the cursor past an entry and adds the entry's row, unless the query leaves it out.
+func walk[E any](l *worklist, c worklistCursor, more func(worklistCursor, int) ([]E, error), take func(*worklistCursor, E) error) error {
 	for walked := 0; len(l.rows) < l.limit; {
 		want := l.limit - len(l.rows) + 1
-		entries, err := l.merge(c, want)
+		entries, err := more(c, want)
 		if err != nil {
 			return err
 		}
@@ -228,9 +237,8 @@ func (l *worklist) open(c worklistCursor) error {
 				l.next = c.String()
 				return nil
 			}
-			c.due, c.duty = e.due, e.duty
 			walked++
-			if err := l.add(e); err != nil {
+			if err := take(&c, e); err != nil {
 				return err
 			}
 		}
@@ -318,29 +326,10 @@ func (l *worklist) past(c worklistCursor) error {
 	if !c.ended {
 		c = worklistCursor{ended: true, position: 1 << 62}
 	}
-	for walked := 0; len(l.rows) < l.limit; {
-		want := l.limit - len(l.rows) + 1
-		entries, err := l.mergePast(c, want)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if len(l.rows) == l.limit || walked > budget {
-				l.next = c.String()
-				return nil
-			}
-			c.position, c.seq = e.position, e.seq
-			walked++
-			if err := l.addPast(e); err != nil {
-				return err
-			}
-		}
-		if len(entries) < want {
-			return nil
-		}
-	}
-	l.next = c.String()
-	return nil
+	return walk(l, c, l.mergePast, func(c *worklistCursor, e worklistCursor) error {
+		c.position, c.seq = e.position, e.seq
+		return l.addPast(e)
+	})
 }
 
 func (l *worklist) mergePast(c worklistCursor, want int) (page []worklistCursor, err error) {
