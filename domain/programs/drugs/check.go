@@ -11,7 +11,8 @@ import (
 	"yidang/domain/record"
 )
 
-// The checks below repeat what the API's schema says, because imports and the command line do not pass through it.
+// The checks below hold inside a decision, whoever runs it. Lengths and bounds also stand in the tags of the inputs, which
+// package commands checks before any decision.
 
 func refusal(rule, en, zh, remedy string) *record.Problem {
 	return &record.Problem{Kind: record.Refused, Rule: rule, Message: en, Zh: zh, Remedy: remedy}
