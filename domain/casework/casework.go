@@ -11,11 +11,13 @@
 //   - A hand-over is proposed, then accepted or declined by the one who takes over; until then the old lead is
 //     responsible.
 //   - Nothing is recorded in a closed case except attachments, notes and voids.
+//   - A picture is seen by whoever gave a reason that a second person approved, for a limited time (S-3).
 //   - An officer who declared a recusal does not act in that person's cases.
 package casework
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,6 +42,7 @@ type Case struct {
 	Visits      int
 	Services    int
 	Attachments []Attachment
+	Views       []View // permitted views of pictures
 	Duties      Duties
 }
 
@@ -61,10 +64,28 @@ type HandOver struct {
 
 // Attachment is a sealed blob of the case.
 type Attachment struct {
-	SHA256    string `json:"sha256" pattern:"^[0-9a-f]{64}$" doc:"of the content"`
-	Size      int64  `json:"size" minimum:"1"`
-	MediaType string `json:"mediaType"`
+	SHA256    string `json:"sha256" pattern:"^[0-9a-f]{64}$" doc:"of the content" correct:"no"`
+	Size      int64  `json:"size" minimum:"1" correct:"no"`
+	MediaType string `json:"mediaType" correct:"no"`
 	Name      string `json:"name,omitempty" maxLength:"120"`
+}
+
+// Sensitive tells that an attachment is a picture: it may show a body, an injury or a home (S-3; PIPL 28), so it is seen
+// only with a reason and a second person's approval, for a time.
+func (a Attachment) Sensitive() bool { return strings.HasPrefix(a.MediaType, "image/") }
+
+// View is a permission to see one picture.
+type View struct {
+	SHA256  string    `json:"sha256"`
+	Officer uuid.UUID `json:"officer"`
+	Until   time.Time `json:"until"`
+}
+
+// MaySee tells whether an officer may see an attachment's content now.
+func (c *Case) MaySee(a Attachment, officer uuid.UUID, now time.Time) bool {
+	return !a.Sensitive() || slices.ContainsFunc(c.Views, func(v View) bool {
+		return v.SHA256 == a.SHA256 && v.Officer == officer && now.Before(v.Until)
+	})
 }
 
 // Program is what the shared rules need of a program's state.

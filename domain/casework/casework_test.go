@@ -214,13 +214,13 @@ func TestChangeVillage(t *testing.T) {
 func TestVoid(t *testing.T) {
 	s := story(t)
 	s.When(cadre, "2026-03-05", "casework.record_visit", casework.RecordVisit{Outcome: casework.Met}).ThenRecorded("casework.visit_recorded")
-	void := casework.VoidEvent{Event: s.Last("casework.visit_recorded").ID, Reason: "记错了人"}
-	s.When(second, "2026-03-06", "casework.void_event", void).ThenRefused(casework.ErrVoidOther)
-	s.When(office, "2026-03-06", "casework.void_event", void).ThenRecorded("record.voided")
-	s.When(cadre, "2026-03-06", "casework.void_event", void).ThenRefused(casework.ErrVoidTwice)
-	s.When(office, "2026-03-06", "casework.void_event", casework.VoidEvent{Event: s.Last("record.voided").ID, Reason: "撤回作废"}).ThenRefused(casework.ErrVoidTwice)
-	s.When(office, "2026-03-06", "casework.void_event", casework.VoidEvent{Event: s.Events()[0].ID, Reason: "误立案件"}).ThenRefused(casework.ErrVoidFirst)
-	s.When(office, "2026-03-06", "casework.void_event", casework.VoidEvent{Event: id("x"), Reason: "没有这条"}).ThenInvalid("event")
+	void := record.VoidEvent{Event: s.Last("casework.visit_recorded").ID, Reason: "记错了人"}
+	s.When(second, "2026-03-06", "record.void_event", void).ThenRefused(record.ErrVoidOther)
+	s.When(office, "2026-03-06", "record.void_event", void).ThenRecorded("record.voided")
+	s.When(cadre, "2026-03-06", "record.void_event", void).ThenRefused(record.ErrVoidTwice)
+	s.When(office, "2026-03-06", "record.void_event", record.VoidEvent{Event: s.Last("record.voided").ID, Reason: "撤回作废"}).ThenRefused(record.ErrVoidTwice)
+	s.When(office, "2026-03-06", "record.void_event", record.VoidEvent{Event: s.Events()[0].ID, Reason: "误立案件"}).ThenRefused(record.ErrVoidFirst)
+	s.When(office, "2026-03-06", "record.void_event", record.VoidEvent{Event: id("x"), Reason: "没有这条"}).ThenInvalid("event")
 	if core(s).Visits != 0 {
 		t.Error("the voided visit still counts")
 	}

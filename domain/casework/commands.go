@@ -3,9 +3,11 @@ package casework
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
+	"yidang/domain/policy"
 	"yidang/domain/record"
 	"yidang/domain/staff"
 	"yidang/domain/units"
@@ -66,6 +68,12 @@ type AddAttachment struct {
 	Title string    `json:"title" minLength:"1" maxLength:"120"`
 }
 
+// RequestView asks to see one picture.
+type RequestView struct {
+	SHA256 string `json:"sha256" pattern:"^[0-9a-f]{64}$" doc:"of a picture attached to the case"`
+	Reason string `json:"reason" minLength:"4" maxLength:"300"`
+}
+
 // ProposeHandOver asks another officer to take the lead.
 type ProposeHandOver struct {
 	To     uuid.UUID   `json:"to"`
@@ -90,16 +98,12 @@ type ChangeVillage struct {
 	Reason  string    `json:"reason" minLength:"2" maxLength:"300"`
 }
 
-// VoidEvent says that an event should not have been recorded.
-type VoidEvent struct {
-	Event  uuid.UUID `json:"event" doc:"id of the event that was wrong"`
-	Reason string    `json:"reason" minLength:"4" maxLength:"500" doc:"why; shown beside the event for ever"`
-}
-
 // Posts says which posts may do what in a program's cases.
 type Posts struct {
 	Workers []record.Grant // record what they do
-	Leaders []record.Grant // assign, excuse, close
+	Leaders []record.Grant // assign, excuse, close, ask for an erasure
+	// Approvers answer what takes two people.
+	Approvers []record.Grant
 }
 
 // Refusals by rule.
@@ -109,16 +113,13 @@ var (
 	ErrNoHandOver = &record.Problem{Kind: record.Refused, Message: "no hand-over is waiting for an answer", Zh: "没有待答复的移交", Remedy: "read the file again"}
 	ErrNotYours   = &record.Problem{Kind: record.Forbidden, Message: "only the officer who was asked may answer", Zh: "只有被提议的接收人可以答复", Remedy: "sign in as that officer"}
 	ErrWrongPost  = &record.Problem{Kind: record.Refused, Field: "role", Message: "the officer does not hold this role for the village", Zh: "该人员在本村（社区）没有此岗位", Remedy: "choose an officer with a post there, or have the post granted"}
-	ErrVoidFirst  = &record.Problem{Kind: record.Refused, Field: "event", Message: "the opening of a file cannot be voided", Zh: "立案记录不能作废", Remedy: "close the case as opened in error"}
-	ErrVoidOther  = &record.Problem{Kind: record.Forbidden, Field: "event", Message: "an entry is voided by the officer who made it, or by the township office", Zh: "只能由原记录人或镇综治（禁毒）办作废", Remedy: "ask one of them"}
-	ErrVoidTwice  = &record.Problem{Kind: record.Refused, Field: "event", Message: "the entry is already void, or is itself a void", Zh: "该记录已作废，或本身是作废记录", Remedy: "read the timeline"}
 )
 
 // Commands are the rows that every program's category includes.
 func Commands(posts Posts) []record.CommandRow {
 	officerAndVillage := func(officer uuid.UUID) []string { return []string{staff.Stream(officer)} }
 	all := slices.Concat(posts.Workers, posts.Leaders)
-	return []record.CommandRow{
+	return slices.Concat(record.AmendCommands(all...), record.ApprovalCommands(posts.Approvers, posts.Leaders), []record.CommandRow{
 		record.Needing(record.Do("casework.assign_responsible", record.T("确定包保责任人", "Make an officer responsible"), "D-09; D-10; D-11", assignResponsible, posts.Leaders...),
 			func(in AssignResponsible, _ record.Given) []string { return officerAndVillage(in.Officer) }),
 		record.Do("casework.end_responsible", record.T("解除包保责任", "End an officer's part"), "D-09; D-10; D-11", endPart, posts.Leaders...),
@@ -128,6 +129,7 @@ func Commands(posts Posts) []record.CommandRow {
 		record.Do("casework.record_incident", record.T("记录事件", "Record an incident"), "G-06", recordIncident, all...),
 		record.Do("casework.add_note", record.T("添加备注", "Add a note"), "D-12", addNote, all...),
 		record.Do("casework.add_attachment", record.T("添加附件", "Add an attachment"), "D-13", addAttachment, all...).Looking(),
+		record.Do("casework.request_view", record.T("申请查阅敏感影像", "Ask to see a picture"), "S-3; PIPL 28", requestView, all...).Timeless(),
 		record.Needing(record.Do("casework.propose_handover", record.T("提议移交", "Propose a hand-over"), "D-12", proposeHandOver, all...),
 			func(in ProposeHandOver, _ record.Given) []string { return officerAndVillage(in.To) }),
 		record.Do("casework.accept_handover", record.T("接受移交", "Accept a hand-over"), "D-12", acceptHandOver, all...).Timeless(),
@@ -135,8 +137,7 @@ func Commands(posts Posts) []record.CommandRow {
 		record.Do("casework.excuse_duty", record.T("免除一次职责", "Excuse a duty"), "G-08", excuseDuty, posts.Leaders...).Timeless(),
 		record.Needing(record.Do("casework.change_village", record.T("变更管理村（社区）", "Move to another village"), "戒毒条例 22", changeVillage, posts.Leaders...),
 			func(in ChangeVillage, _ record.Given) []string { return []string{record.StreamOf("unit", in.Village)} }),
-		record.Do("casework.void_event", record.T("作废记录", "Void an entry"), "architecture: nothing is overwritten", voidEvent, all...).Timeless().Looking(),
-	}
+	})
 }
 
 // MustBeOpen refuses work in a closed case, and dates before it was opened.
@@ -250,6 +251,14 @@ func addAttachment(p Program, in AddAttachment, g record.Given) ([]any, error) {
 	return []any{AttachmentAdded(in)}, nil
 }
 
+func requestView(p Program, in RequestView, g record.Given) ([]any, error) {
+	if !slices.ContainsFunc(p.Core().Attachments, func(a Attachment) bool { return a.SHA256 == in.SHA256 && a.Sensitive() }) {
+		return nil, &record.Problem{Kind: record.Refused, Field: "sha256", Rule: "S-3", Message: "no such picture is attached to this case", Zh: "本案没有这份影像", Remedy: "take the hash from the file"}
+	}
+	days := g.Rules.(*policy.Rules).Days("media-view")
+	return []any{ViewPermitted{View: View{SHA256: in.SHA256, Officer: g.Actor.Officer, Until: g.Now.UTC().Truncate(time.Second).AddDate(0, 0, days)}, Reason: in.Reason}}, nil
+}
+
 func proposeHandOver(p Program, in ProposeHandOver, g record.Given) ([]any, error) {
 	if err := MustBeOpen(p, g); err != nil {
 		return nil, err
@@ -315,19 +324,4 @@ func changeVillage(p Program, in ChangeVillage, g record.Given) ([]any, error) {
 		return nil, nil
 	}
 	return one(p, g, VillageChanged(in))
-}
-
-func voidEvent(p Program, in VoidEvent, g record.Given) ([]any, error) {
-	e, ok := g.Event(in.Event)
-	switch {
-	case !ok:
-		return nil, &record.Problem{Kind: record.Invalid, Field: "event", Message: "there is no such entry in this case", Zh: "本案没有这条记录", Remedy: "take the id from the timeline"}
-	case e.Revision == 0:
-		return nil, ErrVoidFirst
-	case e.Type == record.VoidedType || g.Voided(in.Event):
-		return nil, ErrVoidTwice
-	case e.Meta.Actor != g.Actor.Officer && g.Actor.Role != record.TownshipOffice:
-		return nil, ErrVoidOther
-	}
-	return []any{record.Voided(in)}, nil
 }

@@ -1,6 +1,7 @@
 package casework
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -155,6 +156,15 @@ type DutyExcused struct {
 // Facets of the excuse.
 func (d DutyExcused) Facets() record.Facets { return record.Facets{Code: d.Code} }
 
+// ViewPermitted lets an officer see one picture for a time, with a reason that a second person approved (S-3).
+type ViewPermitted struct {
+	View
+	Reason string `json:"reason"`
+}
+
+// Facets of the permission.
+func (d ViewPermitted) Facets() record.Facets { return record.Facets{Officer: d.Officer} }
+
 // Closed ends the case.
 type Closed struct {
 	Reason string `json:"reason"`
@@ -175,7 +185,7 @@ func (d VillageChanged) Facets() record.Facets { return record.Facets{Village: d
 
 // Events are the rows that every program's category includes.
 func Events() []record.EventRow {
-	return []record.EventRow{
+	return append([]record.EventRow{
 		record.On("casework.responsible_assigned", record.T("确定包保责任人", "Officer made responsible"),
 			func(p Program, d ResponsibleAssigned, _ record.Event) { p.Core().assign(d.Responsibility) },
 			func(d ResponsibleAssigned) record.Text {
@@ -218,12 +228,20 @@ func Events() []record.EventRow {
 			func(d VillageChanged) record.Text {
 				return record.T("变更管理村（社区），理由："+d.Reason, "Moved to another village; reason: "+d.Reason)
 			}),
-		record.On("casework.closed", record.T("结案", "Case closed"),
+		record.Guarded[ViewPermitted](record.On("casework.view_permitted", record.T("准许查阅敏感影像", "View of a picture permitted"),
+			func(p Program, d ViewPermitted, e record.Event) {
+				at := e.Meta.RecordedAt
+				c := p.Core()
+				c.Views = append(slices.DeleteFunc(slices.Clone(c.Views), func(v View) bool { return !at.Before(v.Until) }), d.View)
+			}, func(d ViewPermitted) record.Text {
+				return record.T("准许查阅一份影像，理由："+d.Reason, "View of a picture permitted; reason: "+d.Reason)
+			}), nil),
+		record.Guarded[Closed](record.On("casework.closed", record.T("结案", "Case closed"),
 			func(p Program, d Closed, e record.Event) {
 				p.Core().Closed, p.Core().CloseReason = e.Meta.OccurredAt, d.Reason
-			}, Closed.line),
+			}, Closed.line), nil),
 		record.VoidedRow(),
-	}
+	}, record.ApprovalRows()...)
 }
 
 func endResponsible(p Program, d ResponsibleEnded, _ record.Event) {

@@ -44,7 +44,7 @@ func (c *Codec) Seal(ctx context.Context, e record.Event) (journal.Proposed, err
 		return journal.Proposed{}, fmt.Errorf("%s: %w", e.Type, err)
 	}
 	p := journal.Proposed{ID: e.ID, Type: e.Type, Meta: meta, Data: data}
-	if k.Sealed {
+	if row, ok := c.Catalog.Event(k.Name, e.Type); k.Sealed && !(ok && row.Plain) {
 		p.Binary = true
 		if p.Data, err = c.Vault.Seal(ctx, e.Stream, data, bind(e.Stream, e.ID.String(), e.Type, e.Meta.Form)); err != nil {
 			return journal.Proposed{}, fmt.Errorf("sealing %s: %w", e.Type, err)
@@ -74,7 +74,7 @@ func (c *Codec) Open(ctx context.Context, s journal.Stored) (e record.Event, kno
 		}
 	}
 	data := s.Data
-	if k.Sealed {
+	if k.Sealed && !row.Plain {
 		data, err = c.Vault.Open(ctx, s.Stream, s.Data, bind(s.Stream, s.ID.String(), s.Type, e.Meta.Form))
 		if record.KindOf(err) == record.Erased {
 			e.Erased = true

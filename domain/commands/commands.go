@@ -39,6 +39,8 @@ type Journal interface {
 // Vault is what commands need of the vault.
 type Vault interface {
 	catalog.Sealer
+	Destroy(ctx context.Context, stream, reason string) error
+	Erased(stream string) bool
 	MAC(purpose string, parts ...[]byte) []byte
 }
 
@@ -53,6 +55,9 @@ type Options struct {
 	// Precheck may refuse a command before it is decided, by looking at what only projections know (possible duplicates).
 	// It is advice for people, not an invariant: it may be a moment behind.
 	Precheck func(ctx context.Context, row *record.CommandRow, input any) error
+	// Responsible tells whether an officer is responsible in any case of a person, from a projection; who is may not approve
+	// what concerns the person. nil: only the case at hand counts.
+	Responsible func(ctx context.Context, person, officer uuid.UUID) (bool, error)
 }
 
 // Executor runs commands.
@@ -134,6 +139,7 @@ type Receipt struct {
 	Revision uint64     `json:"revision" doc:"of the file, after this command"`
 	Position uint64     `json:"position" doc:"in the log, of the last event; 0 when nothing was recorded"`
 	Events   []Recorded `json:"events" doc:"empty when the file already said so"`
+	Proposal uuid.UUID  `json:"proposal,omitzero" doc:"set when it takes two people: nothing more than the proposal is recorded until another officer approves it"`
 	Repeated bool       `json:"repeated,omitempty" doc:"the command had been carried out before; this is the first answer again"`
 	DryRun   bool       `json:"dryRun,omitempty" doc:"nothing was recorded"`
 	At       time.Time  `json:"recordedAt"`
@@ -305,14 +311,20 @@ func (x *Executor) attempt(ctx context.Context, row *record.CommandRow, r Reques
 	}
 	g := record.Given{
 		Now: now, Occurred: r.Occurred, Late: r.Late, Actor: actor, Stream: stream, ID: r.ID, Revision: f.Revision,
-		Exists: f.Exists, Command: r.CommandID, Rules: rules,
+		Exists: f.Exists, Command: r.CommandID, Rules: rules, Category: f.Category, Proposals: f.Proposals(),
 	}
-	facts, err := x.decide(ctx, row, r, g, f)
+	if row.Approves != nil {
+		return x.approve(ctx, target, row, r, g, f, request)
+	}
+	facts, err := x.decide(ctx, row, r, &g, f)
 	if err != nil {
 		return Receipt{}, err
 	}
 	events, err := x.events(row, r, g, f, facts, request)
 	if err != nil {
+		return Receipt{}, err
+	}
+	if events, err = x.second(row, r, g, f, events); err != nil {
 		return Receipt{}, err
 	}
 	if r.DryRun || len(events) == 0 {
@@ -342,13 +354,13 @@ func precondition(row *record.CommandRow, r Request, f *record.File) error {
 }
 
 // decide loads what the row needs, keeps it still, and runs the pure decision.
-func (x *Executor) decide(ctx context.Context, row *record.CommandRow, r Request, g record.Given, f *record.File) (facts []any, err error) {
+func (x *Executor) decide(ctx context.Context, row *record.CommandRow, r Request, g *record.Given, f *record.File) (facts []any, err error) {
 	if row.History {
-		if err := x.giveHistory(ctx, &g); err != nil {
+		if err := x.giveHistory(ctx, g); err != nil {
 			return nil, err
 		}
 	}
-	needs := slices.DeleteFunc(row.Needs(r.Input, g), func(s string) bool {
+	needs := slices.DeleteFunc(row.Needs(r.Input, *g), func(s string) bool {
 		_, ok := x.Catalog.Of(s)
 		return !ok || s == g.Stream
 	})
@@ -363,7 +375,7 @@ func (x *Executor) decide(ctx context.Context, row *record.CommandRow, r Request
 			}
 			return nil
 		}
-		facts, err = row.Decide(f.State, r.Input, g)
+		facts, err = row.Decide(f.State, r.Input, *g)
 		return err
 	})
 	return facts, err
@@ -374,13 +386,14 @@ func (x *Executor) giveHistory(ctx context.Context, g *record.Given) error {
 	if err != nil {
 		return err
 	}
-	voided := record.VoidedIn(history, record.At{})
+	amended := record.Amendments(history, record.At{})
 	byID := make(map[uuid.UUID]record.Event, len(history))
 	for _, e := range history {
 		byID[e.ID] = e
 	}
 	g.Event = func(id uuid.UUID) (record.Event, bool) { e, ok := byID[id]; return e, ok }
-	g.Voided = func(id uuid.UUID) bool { _, ok := voided[id]; return ok }
+	g.Voided = func(id uuid.UUID) bool { return amended[id].VoidedBy != nil }
+	g.Amended = func(id uuid.UUID) record.Amendment { return amended[id] }
 	return nil
 }
 
@@ -401,7 +414,7 @@ func (x *Executor) events(row *record.CommandRow, r Request, g record.Given, f *
 			cause = r.CommandID
 		}
 		events[i] = record.Event{
-			ID: uuid.NewSHA1(r.CommandID, []byte{byte(i >> 8), byte(i)}), Stream: f.Stream, Revision: next + uint64(i), Type: er.Name, Data: data, Rules: g.Rules,
+			ID: eventID(r.CommandID, i), Stream: f.Stream, Revision: next + uint64(i), Type: er.Name, Data: data, Rules: g.Rules,
 			Meta: record.Meta{
 				Form: er.Form(), Actor: g.Actor.Officer, Post: g.Actor.Post, Role: g.Actor.Role, Unit: g.Actor.Unit,
 				OccurredAt: g.Occurred.UTC().Truncate(time.Millisecond), RecordedAt: g.Now.UTC().Truncate(time.Millisecond), Late: g.Late,
@@ -415,6 +428,11 @@ func (x *Executor) events(row *record.CommandRow, r Request, g record.Given, f *
 		place(&events[i].Meta, f, r)
 	}
 	return events, nil
+}
+
+// eventID derives from the command, so that a repeat stores nothing twice.
+func eventID(command uuid.UUID, i int) uuid.UUID {
+	return uuid.NewSHA1(command, []byte{byte(i >> 8), byte(i)})
 }
 
 type subject interface{ Subject() uuid.UUID }
@@ -467,7 +485,7 @@ func (x *Executor) append(ctx context.Context, target *entry, f *record.File, r 
 		events[i].Position = done.Position
 	}
 	target.apply(f, events)
-	return receipt, nil
+	return receipt, x.erase(ctx, events)
 }
 
 func (x *Executor) receipt(r Request, f *record.File, events []record.Event, at time.Time) Receipt {
@@ -477,6 +495,9 @@ func (x *Executor) receipt(r Request, f *record.File, events []record.Event, at 
 	}
 	for _, e := range events {
 		row, _ := f.Category.Event(e.Type)
+		if e.Type == record.ProposedType {
+			out.Proposal = e.ID
+		}
 		out.Events = append(out.Events, Recorded{ID: e.ID, Type: e.Type, Revision: e.Revision, Line: row.Line(e)})
 		out.Data = append(out.Data, e.Data)
 		out.Revision, out.Position = e.Revision, e.Position

@@ -323,14 +323,14 @@ func TestVoid(t *testing.T) {
 	town := commandstest.Start(t)
 	_, id := openCase(town, 1)
 	receipt := town.Must(visit(town, id))
-	void := commands.Request{Category: "drugs", Command: "casework.void_event", ID: id, Officer: town.Officers[record.CommunityPolice],
-		Input: casework.VoidEvent{Event: receipt.Events[0].ID, Reason: "走访对象记错"}}
-	if _, err := town.Exec.Do(t.Context(), void); !errors.Is(err, casework.ErrVoidOther) {
+	void := commands.Request{Category: "drugs", Command: "record.void_event", ID: id, Officer: town.Officers[record.CommunityPolice],
+		Input: record.VoidEvent{Event: receipt.Events[0].ID, Reason: "走访对象记错"}}
+	if _, err := town.Exec.Do(t.Context(), void); !errors.Is(err, record.ErrVoidOther) {
 		t.Errorf("a void by somebody else: %v", err)
 	}
 	void.Officer = town.Officers[record.VillageCadre]
 	town.Must(void)
-	if _, err := town.Exec.Do(t.Context(), void); !errors.Is(err, casework.ErrVoidTwice) {
+	if _, err := town.Exec.Do(t.Context(), void); !errors.Is(err, record.ErrVoidTwice) {
 		t.Errorf("a second void: %v", err)
 	}
 	history, err := town.Exec.History(t.Context(), record.StreamOf("drugs", id))

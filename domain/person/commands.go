@@ -66,8 +66,24 @@ type RecordDeath struct {
 	Evidence string `json:"evidence" minLength:"2" maxLength:"200" doc:"the document, such as a death certificate and its number"`
 }
 
+// Merge links this file to another one of the same person.
+type Merge struct {
+	Into   uuid.UUID `json:"into" doc:"the file that is worked in from now on"`
+	Reason string    `json:"reason" minLength:"4" maxLength:"300" doc:"how it is known that both are the same person"`
+}
+
+// Unmerge undoes the link.
+type Unmerge struct {
+	Reason string `json:"reason" minLength:"4" maxLength:"300"`
+}
+
 // Refusals by rule.
 var (
+	ErrMergeSelf   = &record.Problem{Kind: record.Invalid, Field: "into", Message: "is this file itself", Zh: "就是本档", Remedy: "give the id of the other file"}
+	ErrMergeTarget = &record.Problem{Kind: record.Refused, Field: "into", Message: "there is no such file, or it is merged into another one itself", Zh: "没有这份档案，或该档案已并入其他档案", Remedy: "give the id of the file that is worked in"}
+	ErrMerged      = &record.Problem{Kind: record.Refused, Message: "the file is merged into another one already", Zh: "本档已并入其他档案", Remedy: "undo that merge first"}
+	ErrNotMerged   = &record.Problem{Kind: record.Refused, Message: "the file is not merged", Zh: "本档未合并", Remedy: "read the file again"}
+
 	ErrCitizenIDTaken = &record.Problem{Kind: record.Refused, Field: "citizenId", Rule: "D-12; GB 11643", Message: "a file with this citizen id exists",
 		Zh: "该公民身份号码已建档", Remedy: "search for the citizen id and work in the existing file"}
 	ErrNoCardReason = &record.Problem{Kind: record.Invalid, Field: "noCardReason", Rule: "GB 11643", Message: "without a citizen id a reason is required",
@@ -88,7 +104,7 @@ var Category = record.Category{
 	New:     func() any { return &Person{} },
 	Events:  events,
 	Readers: []record.Grant{field, {Roles: []record.Role{record.Inspector}, Scope: record.Anywhere}, {Roles: []record.Role{record.Volunteer}, Scope: record.Caseload}},
-	Commands: []record.CommandRow{
+	Commands: slices.Concat([]record.CommandRow{
 		record.Claiming(record.Needing(record.Do("person.register", record.T("建档", "Register a person"), "D-12; D-13", register, field), needVillage), claimCitizenID).Starting().Timeless(),
 		record.Claiming(record.Do("person.identify", record.T("补录公民身份号码", "Record a citizen id"), "D-12; GB 11643", identify, office),
 			func(in Identify) []record.Claim { return claimCitizenID(Register{CitizenID: in.CitizenID}) }).Timeless(),
@@ -98,7 +114,30 @@ var Category = record.Category{
 		record.Do("person.add_family_member", record.T("登记家庭成员", "Add a family member"), "D-16; S-13", addFamily, field).Timeless(),
 		record.Do("person.remove_family_member", record.T("移除家庭成员", "Remove a family member"), "S-13; PIPL 47", removeFamily, field).Timeless(),
 		record.Do("person.record_death", record.T("死亡登记", "Record a death"), "D-12", recordDeath, office).Timeless(),
-	},
+		record.Needing(record.Do("person.merge", record.T("合并档案", "Merge with another file of the same person"), "D-12; PIPL 8", merge, office),
+			func(in Merge, _ record.Given) []string { return []string{Stream(in.Into)} }).Timeless(),
+		record.Do("person.unmerge", record.T("撤销合并", "Undo a merge"), "D-12; PIPL 8", unmerge, office).Timeless(),
+	}, record.AmendCommands(field), record.ApprovalCommands([]record.Grant{office}, []record.Grant{office})),
+}
+
+func merge(p *Person, in Merge, g record.Given) ([]any, error) {
+	into := Of(g, in.Into)
+	switch {
+	case in.Into == p.ID:
+		return nil, ErrMergeSelf
+	case p.MergedInto != uuid.Nil:
+		return nil, ErrMerged
+	case into == nil || into.MergedInto != uuid.Nil:
+		return nil, ErrMergeTarget
+	}
+	return []any{Merged(in)}, nil
+}
+
+func unmerge(p *Person, in Unmerge, _ record.Given) ([]any, error) {
+	if p.MergedInto == uuid.Nil {
+		return nil, ErrNotMerged
+	}
+	return []any{Unmerged{From: p.MergedInto, Reason: in.Reason}}, nil
 }
 
 func needVillage(in Register, _ record.Given) []string {

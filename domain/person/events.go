@@ -12,7 +12,7 @@ import (
 // Registered opens a person's file.
 type Registered struct {
 	Name          string      `json:"name"`
-	CitizenID     string      `json:"citizenId,omitempty"`
+	CitizenID     string      `json:"citizenId,omitempty" correct:"no"` // claimed
 	NoCardReason  string      `json:"noCardReason,omitempty"`
 	Sex           int         `json:"sex"`
 	Birth         time.Time   `json:"birth,omitzero"`
@@ -41,7 +41,7 @@ func sexCode(sex int) string {
 
 // Identified records a citizen id found later.
 type Identified struct {
-	CitizenID string    `json:"citizenId"`
+	CitizenID string    `json:"citizenId" correct:"no"` // claimed
 	Sex       int       `json:"sex"`
 	Birth     time.Time `json:"birth"`
 }
@@ -78,7 +78,25 @@ type Died struct {
 	Evidence string    `json:"evidence"`
 }
 
-var events = []record.EventRow{
+// Merged says that this file and another one are of the same person.
+type Merged struct {
+	Into   uuid.UUID `json:"into"`
+	Reason string    `json:"reason"`
+}
+
+// Unmerged says that they are not, after all.
+type Unmerged struct {
+	From   uuid.UUID `json:"from"`
+	Reason string    `json:"reason"`
+}
+
+// Facets of the link name the other file, by uuid.
+func (d Merged) Facets() record.Facets { return record.Facets{Ref: d.Into.String()} }
+
+// Facets of its end.
+func (d Unmerged) Facets() record.Facets { return record.Facets{Ref: d.From.String()} }
+
+var events = append([]record.EventRow{
 	record.On("person.registered", record.T("建档", "File opened"), registered, func(d Registered) record.Text {
 		if d.CitizenID == "" {
 			return record.T("建档（无证件，原因："+d.NoCardReason+"）", "File opened (no card; reason: "+d.NoCardReason+")")
@@ -104,8 +122,18 @@ var events = []record.EventRow{
 		func(d Died) record.Text {
 			return record.T("死亡登记，依据："+d.Evidence, "Death recorded on "+d.Evidence)
 		}),
+	record.Guarded[Merged](record.On("person.merged", record.T("合并档案", "Files merged"),
+		func(p *Person, d Merged, _ record.Event) { p.MergedInto = d.Into },
+		func(d Merged) record.Text {
+			return record.T("与同一人的另一份档案合并，理由："+d.Reason, "Merged with another file of the same person; reason: "+d.Reason)
+		}), nil),
+	record.Guarded[Unmerged](record.On("person.unmerged", record.T("撤销合并", "Merge undone"),
+		func(p *Person, _ Unmerged, _ record.Event) { p.MergedInto = uuid.Nil },
+		func(d Unmerged) record.Text {
+			return record.T("撤销合并，理由："+d.Reason, "Merge undone; reason: "+d.Reason)
+		}), nil),
 	record.VoidedRow(),
-}
+}, record.ApprovalRows()...)
 
 func registered(p *Person, d Registered, e record.Event) {
 	_, id, _ := record.SplitStream(e.Stream)

@@ -6,6 +6,7 @@
 //     a crash between the reservation and the registration is completed by whoever registers the id next.
 //   - Somebody without a card is registered with a reason, and identified later.
 //   - Of relatives only what the duty needs is kept: name, relation, phone (S-13). There are no profiles of relatives.
+//   - Two files of one person are merged by a link, which two officers make and two may undo. Nothing is copied.
 //   - What groups a person belongs to is never part of this stream: each program's case is a stream of its own, with its
 //     own key, access rules and end of retention.
 package person
@@ -34,6 +35,9 @@ type Person struct {
 	Residence    string
 	Family       []FamilyMember
 	Died         time.Time
+	// MergedInto is the file of the same person that is worked in; zero when this is it. Nothing is copied: whoever reads
+	// that file reads this one with it, and undoing the link gives back exactly what was.
+	MergedInto uuid.UUID
 }
 
 // FamilyMember is a relative, as far as the duty needs to know (S-13).

@@ -57,9 +57,15 @@ type EventRow struct {
 	// Upcasts turn older stored forms into the newest: Upcasts[0] makes form 2 from form 1, and so on. A stored form
 	// never changes, so len(Upcasts)+1 is the newest form.
 	Upcasts []func(json.RawMessage) (json.RawMessage, error)
-	apply   func(state any, e Event)
-	line    func(data any) Text
+	// Plain data is stored unsealed even in a sealed category: it outlives the stream's key, so it holds codes only.
+	Plain bool
+	apply func(state any, e Event)
+	line  func(data any) Text
+	guard func(data any) bool // whether it takes two people; nil: never
 }
+
+// Plainly marks a row whose data is stored unsealed.
+func (r EventRow) Plainly() EventRow { r.Plain = true; return r }
 
 // On makes an event row. apply changes the state (a pointer, or an interface that the state implements); it must be
 // total: any order of any events, without panic. line is the sentence of the timeline, without the actor.
@@ -157,6 +163,8 @@ type CommandRow struct {
 	needs   func(input any, g Given) []string
 	claims  func(input any) []Claim
 	decide  func(state any, input any, g Given) ([]any, error)
+	// Approves gives the proposal that the command approves, and a note; nil for every other command.
+	Approves func(input any) (proposal uuid.UUID, note string)
 }
 
 // Claim asks for a value to be one stream's alone for ever, such as a citizen id or a login name.
@@ -183,6 +191,10 @@ type Given struct {
 	Serves   func(unit uuid.UUID) bool        // whether a post in the unit, of an officer named by needs, reaches the village of this file
 	Event    func(id uuid.UUID) (Event, bool) // an event of this stream
 	Voided   func(id uuid.UUID) bool          // whether an event of this stream was voided
+	Amended  func(id uuid.UUID) Amendment     // what later events of this stream say about one
+
+	Category  *Category // of the stream
+	Proposals []Event   // of this stream that wait for a second person
 }
 
 // Do makes a command row. decide is pure: it returns the data of the events to record, in order, or a Problem.

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +18,8 @@ type File struct {
 	State    any
 	Erased   bool // at least one event could not be opened because the key is destroyed
 
-	commands map[uuid.UUID]Done
+	commands  map[uuid.UUID]Done
+	proposals []Event // awaiting a second person, oldest first
 }
 
 // Done tells where a command left its events in a stream: a repeat of the command gets that answer again.
@@ -43,33 +43,13 @@ func (f *File) Command(id uuid.UUID) (Done, bool) {
 	return d, ok
 }
 
-// ErrRefold says that an event changes how earlier ones count, so that the stream must be folded from its start.
-var ErrRefold = errors.New("an earlier event was voided: fold the stream again")
-
-// Voided is recorded, in the same stream, to say that an earlier event should not have been recorded. The event stays;
-// folds leave it out. Every kind has it.
-type Voided struct {
-	Event  uuid.UUID `json:"event" doc:"id of the event that was wrong"`
-	Reason string    `json:"reason" minLength:"4" maxLength:"500" doc:"why it was wrong; shown beside the event for ever"`
-}
-
-// VoidedType is the stored name of Voided.
-const VoidedType = "record.voided"
-
-// VoidedRow is the row that every kind includes.
-func VoidedRow() EventRow {
-	return On(VoidedType, T("作废记录", "entry voided"), func(any, Voided, Event) {},
-		func(v Voided) Text {
-			return T("作废一条记录，理由："+v.Reason, "Voided an entry; reason: "+v.Reason)
-		})
-}
-
-// Apply takes in the next event of the stream. It answers ErrRefold, leaving the state alone, when the event is a void.
+// Apply takes in the next event of the stream. It answers ErrRefold, leaving the state alone, when the
+// event amends an earlier one.
 func (f *File) Apply(e Event) error {
 	if f.Exists && e.Revision != f.Revision+1 || !f.Exists && e.Revision != 0 {
 		return fmt.Errorf("stream %s: revision %d does not follow %d", f.Stream, e.Revision, f.Revision)
 	}
-	if e.Type == VoidedType && !e.Erased {
+	if Amends(e.Type) && !e.Erased {
 		return ErrRefold
 	}
 	f.note(e)
@@ -91,9 +71,14 @@ func (f *File) note(e Event) {
 }
 
 func (f *File) evolve(e Event) error {
+	if e.Type == ErasedType { // whether or not the key is gone already
+		f.State, f.Erased, f.proposals = f.Category.New(), true, nil
+		return nil
+	}
 	if e.Erased {
 		return nil
 	}
+	f.propose(e)
 	row, ok := f.Category.Event(e.Type)
 	if !ok {
 		return fmt.Errorf("stream %s: event type %q is not in the catalog of %s", f.Stream, e.Type, f.Category.Name)
@@ -113,18 +98,28 @@ type At struct {
 	KnownAt time.Time // only what had been recorded by then, corrections included
 }
 
-// Fold takes in a whole stream, in order, leaving out what was voided. The file must be new.
+func (a At) knows(e Event) bool { return a.KnownAt.IsZero() || !e.Meta.RecordedAt.After(a.KnownAt) }
+
+// Fold takes in a whole stream, in order, as it was amended: what was voided is left out, what was corrected counts as it
+// should have been recorded, in its old place. The file must be new.
 func (f *File) Fold(events []Event, at At) error {
-	voided := VoidedIn(events, at)
+	amended := Amendments(events, at)
 	for _, e := range events {
-		if !at.KnownAt.IsZero() && e.Meta.RecordedAt.After(at.KnownAt) {
+		if !at.knows(e) {
 			continue
+		}
+		amendment, touched := amended[e.ID]
+		if touched {
+			var err error
+			if e, err = amendment.Effective(f.Category, e); err != nil {
+				return err
+			}
 		}
 		if !at.AsOf.IsZero() && e.Meta.OccurredAt.After(at.AsOf) {
 			continue
 		}
 		f.note(e)
-		if _, gone := voided[e.ID]; gone || e.Type == VoidedType {
+		if amendment.VoidedBy != nil || Amends(e.Type) {
 			continue
 		}
 		if err := f.evolve(e); err != nil {
@@ -132,18 +127,4 @@ func (f *File) Fold(events []Event, at At) error {
 		}
 	}
 	return nil
-}
-
-// VoidedIn maps each voided event to the event that voids it, among those recorded by at.KnownAt.
-func VoidedIn(events []Event, at At) map[uuid.UUID]Event {
-	voided := map[uuid.UUID]Event{}
-	for _, e := range events {
-		if !at.KnownAt.IsZero() && e.Meta.RecordedAt.After(at.KnownAt) {
-			continue
-		}
-		if v, ok := e.Data.(Voided); ok {
-			voided[v.Event] = e
-		}
-	}
-	return voided
 }

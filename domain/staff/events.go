@@ -78,6 +78,12 @@ type Disabled struct {
 	Reason string `json:"reason"`
 }
 
+// GlassBroken records an emergency reading: which file, why, until when.
+type GlassBroken struct {
+	Glass
+	Reason string `json:"reason"`
+}
+
 func signedIn(o *Officer, _ SignedIn, _ record.Event) { o.Failures, o.LockedTill = nil, time.Time{} }
 
 func failed(o *Officer, _ SignInFailed, e record.Event) {
@@ -138,5 +144,12 @@ var events = []record.EventRow{
 				o.ValidAfter = e.Meta.RecordedAt
 			}
 		}, nil),
+	record.On("officer.glass_broken", record.T("紧急查阅", "Emergency reading"),
+		func(o *Officer, d GlassBroken, e record.Event) {
+			at := e.Meta.RecordedAt
+			o.Glass = append(slices.DeleteFunc(slices.Clone(o.Glass), func(g Glass) bool { return !at.Before(g.Until) }), d.Glass)
+		}, func(d GlassBroken) record.Text {
+			return record.T("紧急查阅一份无权查阅的档案，理由："+d.Reason, "Opened a file in an emergency; reason: "+d.Reason)
+		}),
 	record.VoidedRow(),
 }

@@ -43,8 +43,8 @@ func TestVoidedRefusalTakesTheBreachBack(t *testing.T) {
 	last := s.Last("drugs.urine_test_missed").ID
 	s.Given(policeman, "2026-04-20", drugs.SeriousBreachReached{Ground: "refusals", Count: 3})
 	wantDue(t, s, "breach-report", "2026-04-21")
-	s.When(policewom, "2026-04-22", "casework.void_event", casework.VoidEvent{Event: last, Reason: "误记，本人当日已到检"}).ThenRefused(casework.ErrVoidOther)
-	s.When(policeman, "2026-04-22", "casework.void_event", casework.VoidEvent{Event: last, Reason: "误记，本人当日已到检"}).ThenRecorded("record.voided")
+	s.When(policewom, "2026-04-22", "record.void_event", record.VoidEvent{Event: last, Reason: "误记，本人当日已到检"}).ThenRefused(record.ErrVoidOther)
+	s.When(policeman, "2026-04-22", "record.void_event", record.VoidEvent{Event: last, Reason: "误记，本人当日已到检"}).ThenRecorded("record.voided")
 	if c := state(s); c.Breach != nil || c.Counts().Refusals != 2 {
 		t.Errorf("breach %+v, counts %+v", c.Breach, c.Counts())
 	}

@@ -90,7 +90,7 @@ var (
 func sharedCommands() []record.CommandRow {
 	rows := casework.Commands(casework.Posts{
 		Workers: []record.Grant{village, police},
-		Leaders: []record.Grant{office},
+		Leaders: []record.Grant{office}, Approvers: []record.Grant{office, police},
 	})
 	asked := record.Grant{Roles: volunteer.Roles, Scope: record.InUnit}
 	for i, r := range rows {

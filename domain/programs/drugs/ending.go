@@ -98,11 +98,11 @@ var (
 )
 
 var endingEvents = []record.EventRow{
-	record.On("drugs.moved", record.T("变更执行地", "Moved away"),
+	record.Guarded[Moved](record.On("drugs.moved", record.T("变更执行地", "Moved away"),
 		func(c *Case, d Moved, e record.Event) { c.Move = &Move{On: e.Meta.OccurredAt, To: d.To} },
 		func(d Moved) record.Text {
 			return record.T("变更执行地至"+d.To+"，材料移送"+d.Organ+"（"+d.Papers+"）", "Moved to "+d.To+"; papers sent to "+d.Organ+" ("+d.Papers+")")
-		}),
+		}), nil),
 	record.On("drugs.move_confirmed", record.T("迁入地已接收", "Move confirmed"),
 		func(c *Case, _ MoveConfirmed, e record.Event) {
 			if c.Move != nil {

@@ -172,12 +172,13 @@ func (d DocumentSupplied) line() record.Text {
 
 // Refusals by rule.
 var (
-	ErrNoPerson    = invalid("person", "D-12", "there is no file of this person", "没有此人的档案", "register the person first")
-	ErrDead        = refusal("D-12", "the person's death is recorded", "该人员已登记死亡", "check the person")
-	ErrNoVillage   = invalid("village", "D-06", "is not a village or community", "不是村或社区", "give the uuid of a village or community")
-	ErrOrdered     = invalid("order", "戒毒条例 9", "voluntary treatment has no order", "自愿戒毒没有责令决定书", "leave order and determination out, or choose another kind")
-	ErrTerm        = invalid("termMonths", "戒毒条例 14, 37", "detoxification is 36 months, rehabilitation 1 to 36", "社区戒毒为 36 个月，社区康复为 1 至 36 个月", "take it from the order")
-	ErrPapersThere = refusal("D-13", "the papers are here already", "文书已齐全", "void the entry if it is wrong")
+	ErrMergedPerson = refusal("D-12", "this file is merged into another one of the same person", "本档已并入同一人的另一份档案", "open the case in that file").At("person")
+	ErrNoPerson     = invalid("person", "D-12", "there is no file of this person", "没有此人的档案", "register the person first")
+	ErrDead         = refusal("D-12", "the person's death is recorded", "该人员已登记死亡", "check the person")
+	ErrNoVillage    = invalid("village", "D-06", "is not a village or community", "不是村或社区", "give the uuid of a village or community")
+	ErrOrdered      = invalid("order", "戒毒条例 9", "voluntary treatment has no order", "自愿戒毒没有责令决定书", "leave order and determination out, or choose another kind")
+	ErrTerm         = invalid("termMonths", "戒毒条例 14, 37", "detoxification is 36 months, rehabilitation 1 to 36", "社区戒毒为 36 个月，社区康复为 1 至 36 个月", "take it from the order")
+	ErrPapersThere  = refusal("D-13", "the papers are here already", "文书已齐全", "void the entry if it is wrong")
 )
 
 var openingEvents = []record.EventRow{
@@ -208,6 +209,9 @@ func open(_ *Case, in Open, g record.Given) ([]any, error) {
 	}
 	if !p.Died.IsZero() {
 		return nil, ErrDead
+	}
+	if p.MergedInto != uuid.Nil {
+		return nil, ErrMergedPerson
 	}
 	if u, _ := g.Other(record.StreamOf("unit", in.Village)).(*units.Unit); u == nil || !u.Sort.Residential() {
 		return nil, ErrNoVillage

@@ -218,10 +218,10 @@ var (
 )
 
 var tierEvents = []record.EventRow{
-	record.On("drugs.tier_changed", record.T("确定管理类别", "Tier decided"),
+	record.Guarded(record.On("drugs.tier_changed", record.T("确定管理类别", "Tier decided"),
 		func(c *Case, d TierChanged, e record.Event) {
 			c.Tiers = append(c.Tiers, TierDecision{ID: d.ID, Tier: d.Tier, Criteria: d.Criteria, By: e.Meta.Actor, At: e.Meta.OccurredAt})
-		}, TierChanged.line),
+		}, TierChanged.line), TierChanged.lowers),
 	record.On("drugs.tier_reviewed", record.T("复核管理类别", "Tier reviewed"),
 		func(c *Case, _ TierReviewed, e record.Event) {
 			if d := c.tiering(); d != nil {
@@ -264,6 +264,13 @@ var tierCommands = []record.CommandRow{
 	record.Do("drugs.tell_tier", record.T("告知管理类别", "Tell the tier to the person"), "S-15; PIPL 24", tellTier, village, police, office),
 	record.Do("drugs.appeal_tier", record.T("记录申诉", "Record an appeal against the tier"), "S-15; PIPL 24", appealTier, village, police, office),
 	record.Do("drugs.decide_tier_appeal", record.T("答复申诉", "Decide an appeal"), "S-15; PIPL 24", decideTierAppeal, office, police),
+}
+
+// lowers tells that less care follows, which takes two people. An appeal's answer is a second person's already (S-15), and
+// a tier taken over from an older register was decided there.
+func (d TierChanged) lowers() bool {
+	order := []Tier{General, Priority, Strict}
+	return d.Prev != "" && d.Appeal == uuid.Nil && !d.Transcribed && slices.Index(order, d.Tier) < slices.Index(order, d.Prev)
 }
 
 func decisionID(d *TierDecision) uuid.UUID { return d.ID }

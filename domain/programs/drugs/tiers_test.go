@@ -199,13 +199,13 @@ func TestVoidedVisitIsOwedAgain(t *testing.T) {
 	s.When(cadre, "2026-03-20", "casework.record_visit", casework.RecordVisit{Outcome: casework.Met}).ThenRecorded("casework.visit_recorded")
 	wantDue(t, s, "visit", "2026-03-27")
 	wrong := s.Last("casework.visit_recorded").ID
-	s.When(cadre, "2026-03-21", "casework.void_event", casework.VoidEvent{Event: wrong, Reason: "记错了人"}).ThenRecorded("record.voided")
+	s.When(cadre, "2026-03-21", "record.void_event", record.VoidEvent{Event: wrong, Reason: "记错了人"}).ThenRecorded("record.voided")
 	wantDue(t, s, "visit", "2026-03-23")
 	if c := state(s); c.Visits != 0 || !c.LastMet.IsZero() {
 		t.Errorf("visits %d, last met %v", c.Visits, c.LastMet)
 	}
-	s.When(office, "2026-03-22", "casework.void_event", casework.VoidEvent{Event: wrong, Reason: "再作废一次"}).ThenRefused(casework.ErrVoidTwice)
-	s.When(office, "2026-03-22", "casework.void_event", casework.VoidEvent{Event: s.Events()[0].ID, Reason: "误立案"}).ThenRefused(casework.ErrVoidFirst)
+	s.When(office, "2026-03-22", "record.void_event", record.VoidEvent{Event: wrong, Reason: "再作废一次"}).ThenRefused(record.ErrVoidTwice)
+	s.When(office, "2026-03-22", "record.void_event", record.VoidEvent{Event: s.Events()[0].ID, Reason: "误立案"}).ThenRefused(record.ErrVoidFirst)
 
 	// As known on the day between the two, the visit stands.
 	known := s.File(record.At{KnownAt: recordtest.Time(t, "2026-03-20 23:00")}).State.(*drugs.Case)

@@ -87,7 +87,7 @@ func words(k *record.Category) []string {
 func anyEvent(t *rapid.T, k *record.Category, words []string, i int) record.Event {
 	rows := make([]record.EventRow, 0, len(k.Events))
 	for _, r := range k.Events {
-		if r.Name != record.VoidedType {
+		if !record.Amends(r.Name) && r.Name != record.ErasedType && r.Name != record.ProposedType {
 			rows = append(rows, r)
 		}
 	}

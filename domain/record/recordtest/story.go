@@ -143,7 +143,9 @@ func (s *Story) given(by record.Actor, at time.Time, late record.Late) record.Gi
 			}
 			return s.events[i], true
 		},
-		Voided: func(id uuid.UUID) bool { _, gone := record.VoidedIn(s.events, record.At{})[id]; return gone },
+		Voided:   func(id uuid.UUID) bool { return record.Amendments(s.events, record.At{})[id].VoidedBy != nil },
+		Amended:  func(id uuid.UUID) record.Amendment { return record.Amendments(s.events, record.At{})[id] },
+		Category: s.k, Proposals: s.File(record.At{}).Proposals(),
 	}
 }
 

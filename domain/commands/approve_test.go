@@ -1,0 +1,225 @@
+package commands_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/domain/casework"
+	"yidang/domain/commands"
+	"yidang/domain/commands/commandstest"
+	"yidang/domain/programs/drugs"
+	"yidang/domain/record"
+	"yidang/domain/staff"
+)
+
+// closing proposes to close a case, and gives the proposal.
+func closing(town *commandstest.Town, id uuid.UUID) commands.Receipt {
+	town.T.Helper()
+	r := town.As(record.TownshipOffice, "drugs", "drugs.close_case", id, drugs.CloseCase{Reason: "withdrawn"})
+	if r.Proposal == uuid.Nil || len(r.Events) != 1 || r.Events[0].Type != record.ProposedType {
+		town.T.Fatalf("closing by one person: %+v", r)
+	}
+	return r
+}
+
+func approval(town *commandstest.Town, category string, id, proposal, officer uuid.UUID) commands.Request {
+	return commands.Request{Category: category, Command: "record.approve_proposal", ID: id, Officer: officer, CommandID: uuid.New(),
+		Input: record.ApproveProposal{Proposal: proposal, Note: "材料齐全"}}
+}
+
+// Ensure that a guarded command takes two people: nothing but the proposal is recorded by the first, not he and not a
+// responsible officer approves it, and what is then recorded is his, beside the other's approval, at once and only once.
+func TestTwoPeople(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	proposed := closing(town, id)
+	state := func() (*drugs.Case, []record.Event) {
+		f := record.NewFile(&drugs.Category, record.StreamOf("drugs", id))
+		history, err := town.Exec.History(t.Context(), f.Stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Fold(history, record.At{}); err != nil {
+			t.Fatal(err)
+		}
+		return f.State.(*drugs.Case), history
+	}
+	if c, _ := state(); !c.IsOpen() {
+		t.Fatal("the case is closed by one person")
+	}
+	office, police := town.Officers[record.TownshipOffice], town.Officers[record.CommunityPolice]
+	if _, err := town.Exec.Do(t.Context(), approval(town, "drugs", id, proposed.Proposal, office)); !errors.Is(err, record.ErrOwnProposal) {
+		t.Errorf("approved by the proposer: %v", err)
+	}
+	wantForbidden := approval(town, "drugs", id, proposed.Proposal, town.Officers[record.VillageCadre])
+	if _, err := town.Exec.Do(t.Context(), wantForbidden); record.KindOf(err) != record.Forbidden {
+		t.Errorf("approved by a village cadre: %v", err)
+	}
+	town.As(record.TownshipOffice, "drugs", "casework.assign_responsible", id, casework.AssignResponsible{Officer: police, Role: record.CommunityPolice})
+	if _, err := town.Exec.Do(t.Context(), approval(town, "drugs", id, proposed.Proposal, police)); !errors.Is(err, record.ErrInvolved) {
+		t.Errorf("approved by a responsible officer: %v", err)
+	}
+	yes := approval(town, "drugs", id, proposed.Proposal, town.Colleague)
+	receipt := town.Must(yes)
+	c, history := state()
+	if c.IsOpen() {
+		t.Fatal("the case is still open")
+	}
+	last := history[len(history)-2:]
+	if last[0].Type != record.ApprovedType || last[0].Meta.Actor != town.Colleague || last[1].Type != "casework.closed" || last[1].Meta.Actor != office ||
+		last[0].Meta.Command != last[1].Meta.Command || last[1].Meta.Causation != proposed.Proposal {
+		t.Errorf("recorded %+v", last)
+	}
+	if again := town.Must(yes); !again.Repeated || again.Revision != receipt.Revision {
+		t.Errorf("the repeat: %+v", again)
+	}
+	if _, err := town.Exec.Do(t.Context(), approval(town, "drugs", id, proposed.Proposal, town.Colleague)); !errors.Is(err, record.ErrNoProposal) {
+		t.Errorf("approved twice: %v", err)
+	}
+}
+
+// Ensure that a proposal is refused, withdrawn or expires without effect, and is decided on the file as it is then.
+func TestProposalsEnd(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	p := closing(town, id)
+	withdraw := commands.Request{Category: "drugs", Command: "record.withdraw_proposal", ID: id, Officer: town.Colleague, Input: record.WithdrawProposal{Proposal: p.Proposal, Reason: "暂缓"}}
+	if _, err := town.Exec.Do(t.Context(), withdraw); !errors.Is(err, record.ErrNotOwn) {
+		t.Errorf("withdrawn by another: %v", err)
+	}
+	withdraw.Officer = town.Officers[record.TownshipOffice]
+	town.Must(withdraw)
+	p = closing(town, id)
+	town.Must(commands.Request{Category: "drugs", Command: "record.reject_proposal", ID: id, Officer: town.Colleague, Input: record.RejectProposal{Proposal: p.Proposal, Reason: "材料不全"}})
+	if _, err := town.Exec.Do(t.Context(), approval(town, "drugs", id, p.Proposal, town.Colleague)); !errors.Is(err, record.ErrNoProposal) {
+		t.Errorf("approved after it was rejected: %v", err)
+	}
+	p = closing(town, id)
+	second := closing(town, id)
+	town.Must(approval(town, "drugs", id, second.Proposal, town.Colleague))
+	if _, err := town.Exec.Do(t.Context(), approval(town, "drugs", id, p.Proposal, town.Colleague)); !errors.Is(err, casework.ErrClosed) {
+		t.Errorf("a case that was closed meanwhile is closed again: %v", err)
+	}
+	_, other := openCase(town, 3)
+	p = closing(town, other)
+	town.Clock.Advance(16 * 24 * time.Hour)
+	if _, err := town.Exec.Do(t.Context(), approval(town, "drugs", other, p.Proposal, town.Colleague)); !errors.Is(err, record.ErrExpired) {
+		t.Errorf("approved after it expired: %v", err)
+	}
+}
+
+// Ensure that of many approvals at once, on two servers, one counts.
+func TestApprovalsAtOnce(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	p := closing(town, id)
+	servers := []*commands.Executor{town.Exec, town.Another()}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	recorded := 0
+	for i := range 12 {
+		wg.Go(func() {
+			_, err := servers[i%2].Do(t.Context(), approval(town, "drugs", id, p.Proposal, town.Colleague))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				recorded++
+			case !errors.Is(err, record.ErrNoProposal) && record.KindOf(err) != record.Conflict:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if recorded != 1 {
+		t.Errorf("%d approvals counted", recorded)
+	}
+}
+
+// Ensure that an entry is amended by one person for some days, by two afterwards, and by two at once when two recorded it.
+func TestAmendingTakesTwoLater(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	visited := town.Must(visit(town, id)).Events[0].ID
+	fix := func(note string) commands.Receipt {
+		return town.As(record.VillageCadre, "drugs", "record.correct_event", id, record.CorrectEvent{Event: visited, Values: map[string]any{"note": note}, Reason: "备注写错"})
+	}
+	if r := fix("本人在家"); r.Proposal != uuid.Nil || r.Events[0].Type != record.CorrectedType {
+		t.Errorf("on the same day: %+v", r)
+	}
+	town.Clock.Advance(8 * 24 * time.Hour)
+	r := fix("本人不在家")
+	if r.Proposal == uuid.Nil {
+		t.Fatalf("after eight days: %+v", r)
+	}
+	town.Must(approval(town, "drugs", id, r.Proposal, town.Colleague))
+	closed := closing(town, id)
+	done := town.Must(approval(town, "drugs", id, closed.Proposal, town.Colleague))
+	void := town.As(record.TownshipOffice, "drugs", "record.void_event", id, record.VoidEvent{Event: done.Events[1].ID, Reason: "结案有误"})
+	if void.Proposal == uuid.Nil {
+		t.Error("what two people recorded was undone by one")
+	}
+}
+
+// Ensure that an approved erasure destroys the key, that the skeleton and the record of it stay, and that a crash between
+// the record and the destruction is made good.
+func TestErasure(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	stream := record.StreamOf("drugs", id)
+	erase := commands.Request{Category: "drugs", Command: "record.erase_file", ID: id, Officer: town.Officers[record.TownshipOffice],
+		Input: record.EraseFile{Basis: "retention-ended", Reason: "保存期限届满"}}
+	if _, err := town.Exec.Do(t.Context(), erase); !errors.Is(err, record.ErrEraseOpen) {
+		t.Fatalf("an open case: %v", err)
+	}
+	town.Must(approval(town, "drugs", id, closing(town, id).Proposal, town.Colleague))
+	town.Must(approval(town, "drugs", id, town.Must(erase).Proposal, town.Colleague))
+	if !town.Vault.Erased(stream) {
+		t.Fatal("the key is still there")
+	}
+	history, err := town.Exec.History(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range history[:len(history)-1] {
+		if !e.Erased || e.Data != nil || e.Meta.Actor == uuid.Nil || e.Meta.RecordedAt.IsZero() {
+			t.Errorf("%s after the erasure: %+v", e.Type, e)
+		}
+	}
+	if last := history[len(history)-1]; last.Type != record.ErasedType || last.Data.(record.FileErased).Basis != "retention-ended" {
+		t.Errorf("the record of the erasure: %+v", last)
+	}
+	if _, err := town.Exec.Do(t.Context(), visit(town, id)); record.KindOf(err) != record.Erased && record.KindOf(err) != record.Forbidden {
+		t.Errorf("a visit in an erased file: %v", err)
+	}
+}
+
+// Ensure that an emergency reading opens one file, for a time, to an officer who may not read it otherwise.
+func TestBreakGlass(t *testing.T) {
+	town := commandstest.Start(t)
+	who, id := openCase(town, 1)
+	elsewhere := town.Officer("t.elsewhere", 1, record.VillageCadre, town.There)
+	place := commands.Place{Village: town.Here, Subject: who}
+	if _, err := town.Exec.MayRead(t.Context(), elsewhere, uuid.Nil, &drugs.Category, place); record.KindOf(err) != record.Forbidden {
+		t.Fatal(err)
+	}
+	town.Must(commands.Request{Category: "officer", Command: "officer.break_glass", ID: elsewhere, Officer: elsewhere, Input: staff.BreakGlass{Person: who, Reason: "突发昏迷需核实用药"}})
+	actor, err := town.Exec.MayRead(t.Context(), elsewhere, uuid.Nil, &drugs.Category, place)
+	if err != nil || actor.Role != record.VillageCadre {
+		t.Fatal(actor, err)
+	}
+	if _, err := town.Exec.MayRead(t.Context(), elsewhere, uuid.Nil, &drugs.Category, commands.Place{Village: town.Here, Subject: uuid.New()}); record.KindOf(err) != record.Forbidden {
+		t.Errorf("another file: %v", err)
+	}
+	if _, err := town.Exec.Do(t.Context(), commands.Request{Category: "drugs", Command: "casework.record_visit", ID: id, Officer: elsewhere, Input: casework.RecordVisit{Outcome: casework.Met}}); record.KindOf(err) != record.Forbidden {
+		t.Errorf("it lets him write: %v", err)
+	}
+	town.Clock.Advance(25 * time.Hour)
+	if _, err := town.Exec.MayRead(t.Context(), elsewhere, uuid.Nil, &drugs.Category, place); record.KindOf(err) != record.Forbidden {
+		t.Errorf("a day later: %v", err)
+	}
+}
