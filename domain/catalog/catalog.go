@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"yidang/domain/access"
 	"yidang/domain/intake"
 	"yidang/domain/person"
 	"yidang/domain/policy"
@@ -28,6 +29,7 @@ func categories() []*record.Category {
 		&staff.Category,
 		&policy.Category,
 		&intake.Category,
+		&access.Category,
 		&drugs.Category,
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"yidang/domain/catalog"
 	"yidang/domain/journal"
@@ -66,6 +67,7 @@ type Executor struct {
 	Codec *catalog.Codec
 	Book  *policy.Book
 	files *files
+	reads *lru.Cache[ownRead, struct{}]
 }
 
 // New makes an executor.
@@ -84,6 +86,9 @@ func New(o Options) (*Executor, error) {
 	x.Book = book
 	x.Codec = &catalog.Codec{Catalog: o.Catalog, Vault: o.Vault, Policy: book}
 	x.files = newFiles(o.Cache, x)
+	if x.reads, err = lru.New[ownRead, struct{}](16_384); err != nil {
+		return nil, err
+	}
 	return x, nil
 }
 

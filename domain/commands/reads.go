@@ -1,0 +1,58 @@
+package commands
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/domain/access"
+	"yidang/domain/journal"
+	"yidang/domain/record"
+)
+
+// Reading asks for a reading to be recorded.
+type Reading struct {
+	access.Read
+	Actor  record.Actor
+	Person uuid.UUID // whose file; zero for a list
+	Case   uuid.UUID // which case of it; zero: the whole file
+}
+
+// RecordRead appends the record of a reading, durably, before the answer is given; on an error the answer must be refused.
+// Within one's own caseload one entry stands for an hour of one session's reading in one file.
+func (x *Executor) RecordRead(ctx context.Context, r Reading) error {
+	now := x.Now().UTC().Truncate(time.Millisecond)
+	key := ownRead{r.Session, r.Person, now.Truncate(time.Hour)}
+	// An hour's entry covers looking at the file; what is taken away is recorded each time.
+	grouped := r.Own && (r.What == access.File || r.What == access.Timeline)
+	if grouped && x.reads.Contains(key) {
+		return nil
+	}
+	id := uuid.New()
+	e := record.Event{
+		ID: id, Stream: record.StreamOf(access.Category.Name, r.Session), Type: access.ReadType, Data: r.Read,
+		Meta: record.Meta{
+			Form: 1, Actor: r.Actor.Officer, Post: r.Actor.Post, Role: r.Actor.Role, Unit: r.Actor.Unit, Person: r.Person, Case: r.Case,
+			OccurredAt: now, RecordedAt: now, Basis: "PIPL 51, 55", Command: id, Correlation: id, Causation: id,
+		},
+	}
+	p, err := x.Codec.Seal(ctx, e)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	// Readings do not depend on each other, so the stream's revision is not asked for.
+	_, err = x.Journal.Append(ctx, e.Stream, journal.Any, p)
+	x.Metrics.appended(began)
+	if err == nil && grouped {
+		x.reads.Add(key, struct{}{})
+	}
+	return err
+}
+
+// ownRead is what one entry of an own caseload stands for.
+type ownRead struct {
+	session, person uuid.UUID
+	hour            time.Time
+}
