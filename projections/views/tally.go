@@ -11,9 +11,16 @@ import (
 // tallies counts open duties per scope, code and days, in memory, so that how many are overdue today is a sum over days and
 // not a walk over duties. They are counted from the rows at the start and changed after each commit.
 type tallies struct {
-	mu       sync.RWMutex
+	mu       sync.Mutex
 	position uint64 // of the commit that changed them last
 	scopes   map[scope]map[tallyKey]int
+	sums     map[scope]standings // of the day asked about last, until the scope changes
+}
+
+// standings is how many duties of a scope are open, by how they stand on a day.
+type standings struct {
+	today                  int64
+	upcoming, due, overdue int
 }
 
 type tallyKey struct {
@@ -29,7 +36,9 @@ type tallyPlace struct {
 	key   tallyKey
 }
 
-func newTallies() *tallies { return &tallies{scopes: map[scope]map[tallyKey]int{}} }
+func newTallies() *tallies {
+	return &tallies{scopes: map[scope]map[tallyKey]int{}, sums: map[scope]standings{}}
+}
 
 // count adds a case's open duties, times sign.
 func (t *tallyChange) count(k *caseRow, sign int) {
@@ -69,6 +78,7 @@ func (t *tallies) apply(change tallyChange, position uint64) {
 		if n == 0 {
 			continue
 		}
+		delete(t.sums, at.scope)
 		m := t.scopes[at.scope]
 		if m == nil {
 			m = map[tallyKey]int{}
@@ -93,7 +103,7 @@ func (t *tallies) load(c *sealed.Conn, position uint64) error {
 		return err
 	}
 	t.mu.Lock()
-	t.scopes = map[scope]map[tallyKey]int{}
+	t.scopes, t.sums = map[scope]map[tallyKey]int{}, map[scope]standings{}
 	t.mu.Unlock()
 	t.apply(change, position)
 	return nil
@@ -102,29 +112,40 @@ func (t *tallies) load(c *sealed.Conn, position uint64) error {
 // sum counts by standing what is open today in the scopes plus, less what is in minus, of one code or, when it is empty,
 // of all; at is the position of the commit it counts up to.
 func (t *tallies) sum(plus, minus []scope, code string, today int64) (counts map[string]int, at uint64) {
-	n := map[string]int{"upcoming": 0, "due": 0, "overdue": 0}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	add := func(scopes []scope, sign int) {
-		var upcoming, due, overdue int
-		for _, s := range scopes {
-			for key, n := range t.scopes[s] {
-				switch {
-				case code != "" && key.code != code:
-				case today < key.opens:
-					upcoming += n
-				case today > key.due:
-					overdue += n
-				default:
-					due += n
-				}
-			}
-		}
-		n["upcoming"] += sign * upcoming
-		n["due"] += sign * due
-		n["overdue"] += sign * overdue
+	var n standings
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range plus {
+		n.add(t.of(s, code, today), 1)
 	}
-	add(plus, 1)
-	add(minus, -1)
-	return n, t.position
+	for _, s := range minus {
+		n.add(t.of(s, code, today), -1)
+	}
+	return map[string]int{"upcoming": n.upcoming, "due": n.due, "overdue": n.overdue}, t.position
+}
+
+func (n *standings) add(m standings, sign int) {
+	n.upcoming, n.due, n.overdue = n.upcoming+sign*m.upcoming, n.due+sign*m.due, n.overdue+sign*m.overdue
+}
+
+func (t *tallies) of(s scope, code string, today int64) standings {
+	if n, ok := t.sums[s]; ok && code == "" && n.today == today {
+		return n
+	}
+	n := standings{today: today}
+	for key, many := range t.scopes[s] {
+		switch {
+		case code != "" && key.code != code:
+		case today < key.opens:
+			n.upcoming += many
+		case today > key.due:
+			n.overdue += many
+		default:
+			n.due += many
+		}
+	}
+	if code == "" {
+		t.sums[s] = n
+	}
+	return n
 }
