@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"yidang/domain/record"
+	"yidang/domain/staff"
 	"yidang/domain/units"
 	"yidang/projections/views"
 )
@@ -87,7 +88,7 @@ func (s *Server) mayRead(ctx context.Context, k *record.Category, places ...plac
 	}
 	for _, p := range places {
 		for _, post := range posts {
-			actor, err := s.options.Executor.MayRead(ctx, who, post, k, p)
+			actor, err := s.options.Executor.MayRead(ctx, who, post.ID, k, p)
 			switch {
 			case err == nil && sightOf(actor.Role).all():
 				return actor, nil
@@ -111,16 +112,9 @@ func (s *Server) mayRead(ctx context.Context, k *record.Category, places ...plac
 }
 
 // posts lists the caller's posts in force.
-func (s *Server) posts(ctx context.Context) ([]uuid.UUID, error) {
+func (s *Server) posts(ctx context.Context) ([]staff.Post, error) {
 	o, _, err := s.options.Executor.Officer(ctx, visitOf(ctx).who.Officer)
-	if err != nil {
-		return nil, err
-	}
-	var ids []uuid.UUID
-	for _, p := range o.Active(s.options.Now()) {
-		ids = append(ids, p.ID)
-	}
-	return ids, nil
+	return o.Active(s.options.Now()), err
 }
 
 // reach is how far a caller sees in lists, and how far of that everything.
@@ -136,17 +130,12 @@ func (s *Server) reach(ctx context.Context, grants []record.Grant) (out reach, e
 	if err != nil {
 		return out, err
 	}
-	if out.Reach, err = s.options.Executor.Reach(ctx, who, uuid.Nil, grants, villages); err != nil {
-		return out, err
-	}
-	o, _, err := s.options.Executor.Officer(ctx, who)
+	posts, err := s.posts(ctx)
 	if err != nil {
 		return out, err
 	}
-	for _, p := range o.Active(s.options.Now()) {
-		if !sightOf(p.Role).all() {
-			continue
-		}
+	granted := false
+	for _, p := range posts {
 		r, err := s.options.Executor.Reach(ctx, who, p.ID, grants, villages)
 		if record.KindOf(err) == record.Forbidden {
 			continue
@@ -154,13 +143,34 @@ func (s *Server) reach(ctx context.Context, grants []record.Grant) (out reach, e
 		if err != nil {
 			return out, err
 		}
-		out.full.All = out.full.All || r.All
-		out.full.Villages = append(out.full.Villages, r.Villages...)
-		if r.Officer != uuid.Nil {
-			out.full.Officer = r.Officer
+		granted = true
+		out.Reach = further(out.Reach, r)
+		if sightOf(p.Role).all() {
+			out.full = further(out.full, r)
 		}
 	}
-	return out, nil
+	if !granted { // the executor says why
+		_, err = s.options.Executor.Reach(ctx, who, uuid.Nil, grants, villages)
+	}
+	return out, err
+}
+
+// further is as far as a and b together.
+func further(a, b record.Reach) record.Reach {
+	a.All = a.All || b.All
+	if len(a.Villages) == 0 {
+		a.Villages = b.Villages
+	} else {
+		for _, v := range b.Villages {
+			if !slices.Contains(a.Villages, v) {
+				a.Villages = append(slices.Clip(a.Villages), v)
+			}
+		}
+	}
+	if b.Officer != uuid.Nil {
+		a.Officer = b.Officer
+	}
+	return a
 }
 
 // sight is how much of a row the caller sees.

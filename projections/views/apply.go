@@ -155,6 +155,7 @@ func (w *writer) touch(folded follow.Folded) *dirty {
 // flush writes the rows of the files touched: people before the cases that refer to them.
 func (w *writer) flush() error {
 	var cases []*dirty
+	villages := false
 	for _, d := range w.order {
 		var err error
 		switch k := d.file.Category; {
@@ -163,7 +164,7 @@ func (w *writer) flush() error {
 		case k.Name == person.Category.Name:
 			err = w.flushPerson(d)
 		case k.Name == units.Category.Name:
-			err = w.flushUnit(d)
+			villages, err = true, w.flushUnit(d)
 		default:
 			err = w.flushOfficer(d)
 		}
@@ -174,6 +175,11 @@ func (w *writer) flush() error {
 	for _, d := range cases {
 		if err := w.flushCase(d); err != nil {
 			return fmt.Errorf("file %s: %w", d.file.Stream, err)
+		}
+	}
+	if villages {
+		if err := w.s.loadVillages(w.c); err != nil {
+			return err
 		}
 	}
 	return w.s.states.Trim(w.s.o.CacheStates, keepUnsaved, w.saveSnapshot)

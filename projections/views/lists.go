@@ -1,6 +1,8 @@
 package views
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"yidang/domain/record"
 	"yidang/domain/staff"
 	"yidang/domain/units"
+	"yidang/domain/vault/sealed"
 )
 
 // OfficerRow is an officer in a list.
@@ -84,31 +87,45 @@ func (v *Views) Officer(ctx context.Context, id uuid.UUID) (row OfficerRow, ok b
 
 // Units lists every unit, by code and name.
 func (v *Views) Units(ctx context.Context) (list []units.Unit, position uint64, err error) {
-	position, err = v.read(ctx, func(r *reader) error {
-		return query(r.c, `SELECT body FROM units`, nil, func(st *sqlite3.Stmt) error {
-			var u units.Unit
-			err := json.Unmarshal(st.ColumnRawBlob(0), &u)
-			list = append(list, u)
-			return err
-		})
-	})
-	slices.SortFunc(list, func(a, b units.Unit) int {
-		if c := strings.Compare(a.Code, b.Code); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name+a.ID.String(), b.Name+b.ID.String())
+	position, err = v.read(ctx, func(r *reader) (err error) {
+		list, err = readUnits(r.c)
+		return err
 	})
 	return list, position, err
 }
 
-// Villages lists the units where people live.
-func (v *Views) Villages(ctx context.Context) ([]uuid.UUID, error) {
-	list, _, err := v.Units(ctx)
+func readUnits(c *sealed.Conn) (list []units.Unit, err error) {
+	err = query(c, `SELECT body FROM units`, nil, func(st *sqlite3.Stmt) error {
+		var u units.Unit
+		err := json.Unmarshal(st.ColumnRawBlob(0), &u)
+		list = append(list, u)
+		return err
+	})
+	slices.SortFunc(list, func(a, b units.Unit) int {
+		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Name, b.Name), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	return list, err
+}
+
+// Villages lists the units where people live, from memory. The caller must not change the list.
+func (v *Views) Villages(context.Context) ([]uuid.UUID, error) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if !v.now.indexed.Load() {
+		return nil, ErrBuilding
+	}
+	return *v.now.villages.Load(), nil
+}
+
+// loadVillages is called at the start and within a transaction that changes units; when that fails, reload puts it right.
+func (s *store) loadVillages(c *sealed.Conn) error {
+	list, err := readUnits(c)
 	var villages []uuid.UUID
 	for _, u := range list {
 		if u.Sort.Residential() {
 			villages = append(villages, u.ID)
 		}
 	}
-	return villages, err
+	s.villages.Store(&villages)
+	return err
 }

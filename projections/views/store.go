@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/google/uuid"
 	"github.com/ncruces/go-sqlite3"
 
 	"yidang/domain/record"
@@ -70,7 +71,9 @@ type store struct {
 	states  *follow.States
 	places  *places
 	tallies *tallies
-	indexed atomic.Bool // the entries are made; set once
+	// villages are the units where people live, by code: what officers reach is worked out from them for every list.
+	villages atomic.Pointer[[]uuid.UUID]
+	indexed  atomic.Bool // the entries are made; set once
 
 	// Of the writer only.
 	conn                 *sealed.Conn // during a transaction
@@ -134,6 +137,9 @@ func (s *store) reload(c *sealed.Conn) error {
 	}
 	if err == nil {
 		err = s.places.load(c)
+	}
+	if err == nil {
+		err = s.loadVillages(c)
 	}
 	if err == nil && s.indexing && !s.indexed.Load() {
 		if err = s.tallies.load(c, s.position); err == nil {
