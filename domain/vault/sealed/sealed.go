@@ -21,6 +21,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/vfs"
 	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // makes the encrypting VFS known to SQLite
 
 	"yidang/domain/record"
@@ -30,7 +31,10 @@ import (
 // KeySize is the size of a database's key, that of vault.Secret.
 const KeySize = 32
 
-const cipherVFS = "adiantum"
+const (
+	cipherVFS   = "adiantum"
+	gatheredVFS = "adiantum-gathered" // the same with gatherVFS above it
+)
 
 // Options says how a database is used. The zero value suits a view.
 type Options struct {
@@ -75,9 +79,10 @@ func Open(path string, key []byte, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	d := &DB{writer: make(chan *Conn, 1), readers: make(chan *Conn, o.Readers), closed: make(chan struct{})}
+	vfs.Register(gatheredVFS, gatherVFS{vfs.Find(cipherVFS)}) // again each time, which changes nothing
 	var all []*Conn
 	for i := range 1 + o.Readers {
-		c, err := connect(path, key, o, i > 0)
+		c, err := connect(path, gatheredVFS, key, o, i > 0)
 		if err != nil {
 			errs := []error{fmt.Errorf("open %s: %w", path, err)}
 			for _, c := range all {
@@ -106,7 +111,7 @@ func OpenSQL(path string, key []byte, o Options) (*sql.DB, error) {
 		return nil, err
 	}
 	// The first connection creates the file with its mode; the pool's own open what is there.
-	first, err := connect(path, key, o, false)
+	first, err := connect(path, cipherVFS, key, o, false)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -157,8 +162,8 @@ func checkKey(path string, key []byte) error {
 	return errors.Join(err, db.Close())
 }
 
-func connect(path string, key []byte, o Options, reader bool) (*Conn, error) {
-	db, err := sqlitefile.Open(path, url.Values{"vfs": {cipherVFS}}, func(db *sqlite3.Conn) error {
+func connect(path, through string, key []byte, o Options, reader bool) (*Conn, error) {
+	db, err := sqlitefile.Open(path, url.Values{"vfs": {through}}, func(db *sqlite3.Conn) error {
 		return setUp(db, key, o, reader)
 	})
 	if err != nil {
