@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -160,9 +161,30 @@ func (d *demo) test(id uuid.UUID, c *drugs.Case) error {
 
 func (d *demo) reviewTier(id uuid.UUID, c *drugs.Case, office uuid.UUID) error {
 	if c.Tier() == string(drugs.Priority) && d.rand.IntN(3) == 0 {
-		return d.late(office, "drugs.change_tier", id, drugs.ChangeTier{Tier: drugs.General, Criteria: []string{"good-conduct", "light-addiction"}, Reasons: "近三个月尿检均为阴性，表现较好"})
+		return d.lower(id, c, office)
 	}
 	return d.late(office, "drugs.review_tier", id, drugs.ReviewTier{Reasons: "表现与现类别相符，维持"})
+}
+
+// lower proposes a lower tier; mostly the police officer who has no part in the case approves it the same day, and now
+// and then it is left for the reader to answer.
+func (d *demo) lower(id uuid.UUID, c *drugs.Case, office uuid.UUID) error {
+	waits := func(p record.Event) bool { return p.Data.(record.Proposed).Expires.After(d.clock) }
+	if slices.ContainsFunc(d.files[id].Proposals(), waits) {
+		return nil
+	}
+	proposed, err := d.r.exec.Do(d.program.ctx, commands.Request{Category: "drugs", Command: "drugs.change_tier", ID: id, Officer: office, Occurred: d.clock,
+		Input: drugs.ChangeTier{Tier: drugs.General, Criteria: []string{"good-conduct", "light-addiction"}, Reasons: "近三个月尿检均为阴性，表现较好"}})
+	if err != nil || d.rand.IntN(4) == 0 {
+		return err
+	}
+	second := d.police[0]
+	if c.Handles(second) {
+		second = d.police[1]
+	}
+	_, err = d.r.exec.Do(d.program.ctx, commands.Request{Category: "drugs", Command: "record.approve_proposal", ID: id, Officer: second,
+		Input: record.ApproveProposal{Proposal: proposed.Proposal, Note: "同意"}})
+	return err
 }
 
 // suitable picks an officer for the lead of a case as it stands (D-09…D-11).

@@ -21,14 +21,15 @@ var layers = []struct {
 }{
 	{"domain/record", 0},
 	{"domain/journal", 1}, {"domain/vault", 1},
-	{"domain/attachments", 2}, {"domain/units", 2}, {"domain/policy", 2},
+	{"domain/attachments", 2}, {"domain/units", 2}, {"domain/policy", 2}, {"domain/access", 2}, {"domain/notary", 2},
 	{"domain/person", 3}, {"domain/staff", 3}, {"domain/intake", 3},
 	{"domain/casework", 4},
 	{"domain/programs", 5},
 	{"domain/catalog", 6},
 	{"domain/commands", 7},
+	{"domain/evidence", 8},
 	{"projections/follow", 7}, {"projections/analytics/embedded", 7},
-	{"projections/views", 8}, {"projections/analytics", 8}, {"projections/reports", 9},
+	{"projections/views", 8}, {"projections/oversight", 8}, {"projections/analytics", 8}, {"projections/reports", 9},
 	{"projections", 9},
 	{"api", 10},
 	{"cmd", 11}, {"ops", 11},
@@ -44,7 +45,7 @@ var owners = []struct {
 	{"github.com/danielgtaylor/huma", []string{"api"}, "the API description belongs to the API"},
 	{"github.com/EventStore/EventStore-Client-Go", []string{"domain/journal"}, "all reads and writes of events go through domain/journal"},
 	{"github.com/ClickHouse", []string{"projections/analytics", "projections/reports"}, "ClickHouse is for analytics and reports"},
-	{"github.com/ncruces/go-sqlite3", []string{"domain/journal/embedded", "domain/vault", "projections/views", "projections/analytics", "projections/follow"}, "SQLite only where a file is kept"},
+	{"github.com/ncruces/go-sqlite3", []string{"domain/journal/embedded", "domain/vault", "domain/notary", "projections/oversight", "projections/views", "projections/analytics", "projections/follow"}, "SQLite only where a file is kept"},
 	{"github.com/tink-crypto", []string{"domain/vault", "domain/attachments"}, "keys stay in the vault"},
 }
 
