@@ -80,13 +80,14 @@ type search struct {
 	reach      reach
 	village    int64
 	mine       []found // from the caseload, in order
+	met        map[int64]bool
 
 	rows []PersonRow
 	next string
 }
 
 func (s *search) run() error {
-	s.r.people = map[int64]*personRow{}
+	s.r.people, s.met = map[int64]*personRow{}, map[int64]bool{}
 	if s.q.Village != uuid.Nil {
 		if s.village = s.r.s.places.read().n[s.q.Village]; s.village == 0 {
 			return nil
@@ -221,14 +222,21 @@ func (s *search) caseload() error {
 	return nil
 }
 
-// add puts a person on the page, unless another of his terms is met first or the rest of the query leaves him out.
+// add puts a person on the page, unless another of his terms was met first, on this page or on one before it, or the rest
+// of the query leaves him out.
 func (s *search) add(f found) error {
+	if s.met[f.n] {
+		return nil
+	}
+	s.met[f.n] = true
 	p, err := s.r.person(f.n)
 	if err != nil || p == nil {
 		return err
 	}
-	if tier, term, _ := p.best(s.beginnings); tier != f.tier || term != f.term {
-		return nil
+	if s.q.Cursor != "" {
+		if tier, term, _ := p.best(s.beginnings); tier != f.tier || term != f.term {
+			return nil
+		}
 	}
 	cases, err := s.r.casesOf(p.n)
 	if err != nil {
