@@ -60,6 +60,9 @@ CREATE TABLE past (
 ) STRICT, WITHOUT ROWID;
 `
 
+// readersCache is what the readers keep of the file's pages in memory, all together, in KiB.
+const readersCache = 24 << 10
+
 // errUnusable says that a file cannot serve and may go: it is derived.
 var errUnusable = errors.New("the file cannot be used")
 
@@ -84,7 +87,7 @@ type store struct {
 }
 
 func openStore(ctx context.Context, o Options, path string) (*store, error) {
-	db, err := sealed.Open(path, o.Key, sealed.Options{Readers: o.Readers, WriterCache: 16 << 10, ReaderCache: 6 << 10})
+	db, err := sealed.Open(path, o.Key, sealed.Options{Readers: o.Readers, WriterCache: 16 << 10, ReaderCache: readersCache / o.Readers})
 	if err != nil {
 		if record.KindOf(err) == record.Invalid || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
 			return nil, fmt.Errorf("%w: %w", errUnusable, err)

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 
 	"github.com/google/uuid"
@@ -40,7 +41,7 @@ type Options struct {
 
 	CacheStates int // folded files that the projection keeps in memory, about 6 KB each; 4,000 by default
 	CacheEvents int // opened events kept for reading files; 20,000 by default, about 1 KB each
-	Readers     int // lists that are read at once; 4 by default
+	Readers     int // lists that are read at once; by default as many as there are processors, between 2 and 8
 }
 
 // Catalog finds categories; *catalog.Catalog is one.
@@ -76,6 +77,9 @@ func Open(ctx context.Context, o Options) (*Views, error) {
 	}
 	if o.CacheEvents <= 0 {
 		o.CacheEvents = 20_000
+	}
+	if o.Readers <= 0 {
+		o.Readers = min(max(runtime.GOMAXPROCS(0), 2), 8)
 	}
 	v := &Views{o: o}
 	v.histories = newHistories(o)
