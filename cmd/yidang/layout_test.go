@@ -27,7 +27,7 @@ var layers = []struct {
 	{"domain/programs", 5},
 	{"domain/catalog", 6},
 	{"domain/commands", 7},
-	{"domain/evidence", 8},
+	{"domain/audit", 8}, {"domain/dossier", 8},
 	{"projections/follow", 7}, {"projections/analytics/embedded", 7},
 	{"projections/views", 8}, {"projections/oversight", 8}, {"projections/analytics", 8}, {"projections/reports", 9},
 	{"projections", 9},
