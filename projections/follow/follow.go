@@ -178,29 +178,40 @@ func (f *Follower) run(ctx context.Context) error {
 // linger is how long a batch that is not full waits while catching up: some servers never say that all was sent.
 const linger = 250 * time.Millisecond
 
-// pace is how long after a live batch the next one begins, at the least: under load events are stored some dozens at a
-// time, at a fraction of the cost, while an event that comes alone is stored at once.
-const pace = 15 * time.Millisecond
+// A live batch is stored no sooner than some time after the one before it began, the longer the more events that one had:
+// under load events are stored some hundreds at a time, at a fraction of the cost, while an event that comes alone is
+// stored at once.
+const (
+	leastPace    = 15 * time.Millisecond
+	longestPace  = 100 * time.Millisecond
+	pacePerEvent = time.Millisecond
+)
+
+// paceAfter is how long after a live batch began the next one is stored.
+func paceAfter(events int) time.Duration {
+	return min(max(leastPace, time.Duration(events)*pacePerEvent), longestPace)
+}
 
 // feed makes batches of what the workers opened, and has them applied.
 func (f *Follower) feed(ctx context.Context, ordered <-chan *chunk) error {
-	var began time.Time
+	var due time.Time // a live batch is filled until then, or with what is there when it is past
 	for live := false; ; {
-		if wait := pace - time.Since(began); live && wait > 0 && !sleep(ctx, wait) {
-			return ctx.Err()
-		}
 		var b Batch
 		var stop error
 		bytes, got := 0, false
 		timer := time.NewTimer(time.Hour)
 		for stop == nil && !b.CaughtUp && len(b.Events) < f.MaxEvents && bytes < f.MaxBytes && (f.Until == 0 || b.UpTo < f.Until) {
-			c, ok := next(ctx, ordered, timer.C, live && got)
+			c, ok := next(ctx, ordered, timer.C, live && got && !time.Now().Before(due))
 			if !ok {
 				break
 			}
 			if !got {
-				got, began = true, time.Now()
-				timer.Reset(linger)
+				got = true
+				if live {
+					timer.Reset(max(0, time.Until(due)))
+				} else {
+					timer.Reset(linger)
+				}
 			}
 			if b.Events == nil {
 				b.Events = c.events
@@ -214,6 +225,7 @@ func (f *Follower) feed(ctx context.Context, ordered <-chan *chunk) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		due = time.Now().Add(paceAfter(len(b.Events)))
 		f.cut(&b)
 		first := b.CaughtUp && !live
 		if b.UpTo > f.Status().Position || first {
