@@ -81,7 +81,9 @@ func fileBody(about string) *huma.RequestBody {
 var (
 	errNoFilePart = &record.Problem{Kind: record.Invalid, Field: "file", Rule: "API upload", Message: "the form has no file", Zh: "表单中没有文件", Remedy: "send multipart/form-data with a part named file, as curl -F file=@name does"}
 	errMultipart  = &record.Problem{Kind: mediaType, Field: "Content-Type", Rule: "RFC 9110, 15.5.16", Message: "the body must be multipart/form-data", Zh: "请求体须为 multipart/form-data", Remedy: "send a part named file, as curl -F file=@name does"}
-	errNoStore    = &record.Problem{Kind: record.Unavailable, Message: "there is no store for attachments", Zh: "未配置附件存储", Remedy: "set attachments.url"}
+	errSensitive  = &record.Problem{Kind: record.Forbidden, Rule: "S-3; PIPL 28", Message: "a picture is seen with a reason that a second person approved, for a limited time", Zh: "影像须说明理由并经第二人批准后限时查阅",
+		Remedy: "send request-view with its sha256 and a reason, and let another officer approve the proposal"}
+	errNoStore = &record.Problem{Kind: record.Unavailable, Message: "there is no store for attachments", Zh: "未配置附件存储", Remedy: "set attachments.url"}
 )
 
 // filePart finds the part of a form that is the file, without keeping what comes before it. Time and size are bounded.
@@ -210,7 +212,7 @@ func (s *Server) download(ctx huma.Context) error {
 }
 
 func (s *Server) attachmentOf(ctx context.Context, category string, id uuid.UUID, sha string) (casework.Attachment, error) {
-	c, _, err := s.options.Views.CaseFile(ctx, category, id, record.At{})
+	c, err := s.options.Views.CaseFile(ctx, category, id, record.At{})
 	if err != nil {
 		return casework.Attachment{}, err
 	}
@@ -227,7 +229,11 @@ func (s *Server) attachmentOf(ctx context.Context, category string, id uuid.UUID
 	}
 	if program, ok := c.State.(casework.Program); ok && sightOf(actor.Role).Papers && !hidden {
 		for _, a := range program.Core().Attachments {
-			if a.SHA256 == sha {
+			switch {
+			case a.SHA256 != sha:
+			case !program.Core().MaySee(a, actor.Officer, s.options.Now()):
+				return a, errSensitive
+			default:
 				return a, nil
 			}
 		}

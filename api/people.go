@@ -173,10 +173,10 @@ func (s *Server) open(ctx context.Context, id uuid.UUID, at record.At) (*opened,
 		}
 	}
 	if at != (record.At{}) {
-		if out.File, err = s.options.Views.File(ctx, id, at); err != nil {
+		if out.File, err = now.At(at); err != nil {
 			return nil, err
 		}
-		if len(out.Timeline) == 0 {
+		if !out.Main.Exists && len(out.Cases) == 0 {
 			return nil, &record.Problem{Kind: record.NotFound, Field: "asOf", Rule: "two clocks", Message: "there was nothing in this file then", Zh: "当时档案中尚无内容", Remedy: "choose a later day"}
 		}
 	}

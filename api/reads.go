@@ -26,7 +26,7 @@ type Views interface {
 	Units(ctx context.Context) (list []units.Unit, position uint64, err error)
 	Villages(ctx context.Context) ([]uuid.UUID, error)
 	File(ctx context.Context, person uuid.UUID, at record.At) (*views.File, error)
-	CaseFile(ctx context.Context, program string, id uuid.UUID, at record.At) (*record.File, []views.Line, error)
+	CaseFile(ctx context.Context, program string, id uuid.UUID, at record.At) (*record.File, error)
 }
 
 // Follower tells how far the views are.

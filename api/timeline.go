@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -108,43 +109,40 @@ func (s *Server) timeline(ctx context.Context, in *timelineQuery) (*shown[Timeli
 
 // page makes a page of the entries that the caller may see, of one case or of all.
 func (f *opened) page(only uuid.UUID, q views.LineQuery) (out Timeline, err error) {
-	var seen []views.Line
-	for _, l := range f.Timeline {
-		_, id, _ := record.SplitStream(l.Event.Stream)
-		if only != uuid.Nil && id != only {
-			continue
-		}
-		if sight, ok := f.sightOf(&l, id); ok && sight.line(&l, f.actor.Officer) {
-			seen = append(seen, l)
-		}
-	}
+	all := f.Timeline(func(file *record.File) bool {
+		_, ok := f.sightOf(file)
+		return ok && (only == uuid.Nil || file.ID == only)
+	})
+	seen := slices.DeleteFunc(all, func(l views.Line) bool {
+		sight, _ := f.sightOf(l.File)
+		return !sight.line(&l, f.actor.Officer)
+	})
 	lines, next, err := views.Lines(seen, q)
 	if err != nil {
 		return out, err
 	}
 	out = Timeline{Lines: make([]Line, len(lines)), Next: next}
-	for i := range lines {
-		out.Lines[i] = newLine(&lines[i])
+	for i, l := range lines {
+		out.Lines[i] = newLine(l)
 	}
 	return out, nil
 }
 
-// sightOf is how much of an entry the caller sees; ok is false for entries of a case that he may not read or that is
+// sightOf is how much of the entries of a file the caller sees; ok is false for a case that he may not read or that is
 // sealed.
-func (f *opened) sightOf(l *views.Line, id uuid.UUID) (sight, bool) {
-	if l.Category == person.Category.Name {
+func (f *opened) sightOf(file *record.File) (sight, bool) {
+	if file.Category.Name == person.Category.Name {
 		return f.sight, true
 	}
-	v, ok := f.sights[id]
-	return v, ok && !f.sealed[id]
+	v, ok := f.sights[file.ID]
+	return v, ok && !f.sealed[file.ID]
 }
 
-func newLine(l *views.Line) Line {
-	e := &l.Event
-	_, id, _ := record.SplitStream(e.Stream)
+func newLine(l views.Line) Line {
+	e := l.Event
 	out := Line{
-		ID: e.ID, Category: l.Category, File: id, Type: e.Type, Text: l.Text, OccurredAt: e.Meta.OccurredAt, RecordedAt: e.Meta.RecordedAt,
-		LagSeconds: int64(l.Lag.Seconds()), Late: e.Meta.Late, Actor: e.Meta.Actor, Role: e.Meta.Role, Post: e.Meta.Post, Unit: e.Meta.Unit,
+		ID: e.ID, Category: l.File.Category.Name, File: l.File.ID, Type: e.Type, Text: l.Text(), OccurredAt: e.Meta.OccurredAt, RecordedAt: e.Meta.RecordedAt,
+		LagSeconds: int64(l.Lag().Seconds()), Late: e.Meta.Late, Actor: e.Meta.Actor, Role: e.Meta.Role, Post: e.Meta.Post, Unit: e.Meta.Unit,
 		Basis: e.Meta.Basis, Policy: e.Meta.Policy, Revision: e.Revision, Position: e.Position, Command: e.Meta.Command, Erased: e.Erased,
 	}
 	if e.Data != nil {

@@ -13,150 +13,159 @@ import (
 	"yidang/domain/record"
 )
 
-// File is everything recorded of a person, as of a day and as known at a day.
+// File is everything recorded of a person, as of a day and as known at a day. What it points to is shared by all who read
+// the file: change nothing.
 type File struct {
 	Person   *person.Person // as it stood; not Registered when nothing was known yet, or when it is erased
 	Main     *record.File   // of the person's own stream
 	Cases    []*record.File // that existed then, in the order they were opened
-	Timeline []Line         // the latest first
 	Position uint64         // of the newest event in it
+
+	at      record.At
+	streams []stream // of the person, and of every case
 }
 
 // Line is one entry of a timeline.
 type Line struct {
-	Event    record.Event
-	Category string
-	Text     record.Text
+	Event    *record.Event
 	VoidedBy *record.Event // the event that voids this one, when it was known
-	Lag      time.Duration // from when it happened to when it was recorded
+	File     *record.File  // of the person or case
 }
+
+// Text is the sentence of an entry. It is made for the lines that are shown: a timeline has hundreds.
+func (l Line) Text() record.Text {
+	row, ok := l.File.Category.Event(l.Event.Type)
+	if !ok {
+		return record.Text{}
+	}
+	return row.Line(*l.Event)
+}
+
+// Lag is from when it happened to when it was recorded.
+func (l Line) Lag() time.Duration { return l.Event.Meta.Lag() }
 
 // EndOfDay is the last moment of a day in record.Zone: what asOf and knownAt mean when they are given as a day.
 func EndOfDay(t time.Time) time.Time { return record.DayOf(t).AddDate(0, 0, 1).Add(-time.Nanosecond) }
 
 // File folds a person's file from the streams themselves: it is never behind the journal. Only which cases the person has
-// is taken from the views. It answers NotFound when there is no such person; what a caller may not see of it, Only removes.
+// is taken from the views. It answers NotFound when there is no such person; what a caller may not see of it is left out by
+// whoever shows it.
 func (v *Views) File(ctx context.Context, id uuid.UUID, at record.At) (*File, error) {
-	main, err := v.fold(ctx, person.Stream(id), at)
+	main, err := v.stream(ctx, person.Stream(id))
 	if err != nil {
 		return nil, err
 	}
-	if len(main.events) == 0 {
+	if !main.now.Exists {
 		return nil, &record.Problem{Kind: record.NotFound, Message: "there is no such file", Zh: "没有这份档案", Remedy: "search for the person"}
 	}
-	f := &File{Main: main.file, Person: main.file.State.(*person.Person)}
-	entries := main.entries(nil, at)
 	cases, err := v.CasesOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	f := &File{streams: []stream{main}}
 	for _, k := range cases {
-		one, err := v.fold(ctx, record.StreamOf(k.Program, k.ID), at)
+		one, err := v.stream(ctx, record.StreamOf(k.Program, k.ID))
 		if err != nil {
 			return nil, err
 		}
-		if entries = one.entries(entries, at); one.file.Exists {
-			f.Cases = append(f.Cases, one.file)
+		f.streams = append(f.streams, one)
+	}
+	return f.At(at)
+}
+
+// At is the same file, read at the same moment, as of another day and as known at another.
+func (f *File) At(at record.At) (*File, error) {
+	out := &File{at: at, streams: make([]stream, len(f.streams))}
+	for i, s := range f.streams {
+		var err error
+		if s.file, err = s.fold(at); err != nil {
+			return nil, err
+		}
+		out.streams[i] = s
+		out.Position = max(out.Position, s.file.Position)
+		if i > 0 && s.file.Exists {
+			out.Cases = append(out.Cases, s.file)
 		}
 	}
-	for _, e := range entries {
-		f.Position = max(f.Position, e.event.Position)
-	}
-	f.Timeline = timeline(entries)
-	return f, nil
+	out.Main = out.streams[0].file
+	out.Person = out.Main.State.(*person.Person)
+	return out, nil
 }
 
 // CaseFile folds one case, as File does.
-func (v *Views) CaseFile(ctx context.Context, program string, id uuid.UUID, at record.At) (*record.File, []Line, error) {
-	one, err := v.fold(ctx, record.StreamOf(program, id), at)
+func (v *Views) CaseFile(ctx context.Context, program string, id uuid.UUID, at record.At) (*record.File, error) {
+	one, err := v.stream(ctx, record.StreamOf(program, id))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if len(one.events) == 0 {
-		return nil, nil, &record.Problem{Kind: record.NotFound, Message: "there is no such case", Zh: "没有这个案件"}
+	if !one.now.Exists {
+		return nil, &record.Problem{Kind: record.NotFound, Message: "there is no such case", Zh: "没有这个案件"}
 	}
-	return one.file, timeline(one.entries(nil, at)), nil
+	return one.fold(at)
 }
 
-// folded is a stream folded, with the events it was folded from.
-type folded struct {
-	file   *record.File
+// stream is what was read of one stream: opened, and folded.
+type stream struct {
 	events []record.Event
+	now    *record.File // folded from all of them
+	file   *record.File // as of the day asked for
 }
 
-func (v *Views) fold(ctx context.Context, stream string, at record.At) (folded, error) {
-	k, ok := v.o.Catalog.Of(stream)
+func (v *Views) stream(ctx context.Context, name string) (stream, error) {
+	k, ok := v.o.Catalog.Of(name)
 	if !ok {
-		return folded{}, record.Errorf(record.NotFound, "no such category: %s", stream)
+		return stream{}, record.Errorf(record.NotFound, "no such category: %s", name)
 	}
-	events, err := v.histories.read(ctx, stream)
-	if err != nil {
-		return folded{}, err
+	return v.histories.read(ctx, k, name)
+}
+
+func (s stream) fold(at record.At) (*record.File, error) {
+	if at == (record.At{}) {
+		return s.now, nil
 	}
-	f := record.NewFile(k, stream)
+	return fold(s.now.Category, s.now.Stream, s.events, at)
+}
+
+func fold(k *record.Category, name string, events []record.Event, at record.At) (*record.File, error) {
+	f := record.NewFile(k, name)
 	if err := f.Fold(events, at); err != nil {
-		return folded{}, err
+		return nil, err
 	}
 	if p, ok := f.State.(casework.Program); ok {
 		p.Core().Duties.TakeChanges()
 	}
-	return folded{f, events}, nil
+	return f, nil
 }
 
-// entry is a line that is not written yet: light, because a timeline is sorted by these.
-type entry struct {
-	event, voidedBy *record.Event
-	category        *record.Category
-}
-
-// entries adds the entries of a stream: what had happened and was known.
-func (s folded) entries(to []entry, at record.At) []entry {
+// lines adds the entries of a stream: what had happened and was known.
+func (s stream) lines(to []Line, at record.At) []Line {
 	voided := record.VoidedIn(s.events, at)
 	for i := range s.events {
 		e := &s.events[i]
 		if !at.KnownAt.IsZero() && e.Meta.RecordedAt.After(at.KnownAt) || !at.AsOf.IsZero() && e.Meta.OccurredAt.After(at.AsOf) {
 			continue
 		}
-		line := entry{event: e, category: s.file.Category}
+		line := Line{Event: e, File: s.file}
 		if by, ok := voided[e.ID]; ok {
-			line.voidedBy = &by
+			line.VoidedBy = &by
 		}
 		to = append(to, line)
 	}
 	return to
 }
 
-// timeline writes the lines, the latest first.
-func timeline(entries []entry) []Line {
-	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(b.event.Meta.OccurredAt.Compare(a.event.Meta.OccurredAt), cmp.Compare(b.event.Position, a.event.Position))
+// Timeline lists the entries of the person and of the cases, the latest first: those of the files that keep accepts, or
+// of all when it is nil.
+func (f *File) Timeline(keep func(*record.File) bool) (lines []Line) {
+	for _, s := range f.streams {
+		if keep == nil || keep(s.file) {
+			lines = s.lines(lines, f.at)
+		}
+	}
+	slices.SortFunc(lines, func(a, b Line) int {
+		return cmp.Or(b.Event.Meta.OccurredAt.Compare(a.Event.Meta.OccurredAt), cmp.Compare(b.Event.Position, a.Event.Position))
 	})
-	lines := make([]Line, len(entries))
-	for i, e := range entries {
-		lines[i] = Line{Event: *e.event, Category: e.category.Name, VoidedBy: e.voidedBy, Lag: e.event.Meta.Lag()}
-		if row, ok := e.category.Event(e.event.Type); ok {
-			lines[i].Text = row.Line(*e.event)
-		}
-	}
 	return lines
-}
-
-// Only gives the file without the cases that keep refuses, and without their lines.
-func (f *File) Only(keep func(*record.File) bool) *File {
-	out := &File{Person: f.Person, Main: f.Main, Position: f.Position}
-	kept := map[string]bool{f.Main.Stream: true}
-	for _, k := range f.Cases {
-		if keep(k) {
-			out.Cases = append(out.Cases, k)
-			kept[k.Stream] = true
-		}
-	}
-	for _, l := range f.Timeline {
-		if kept[l.Event.Stream] {
-			out.Timeline = append(out.Timeline, l)
-		}
-	}
-	return out
 }
 
 // LineQuery chooses lines of a timeline. Zero fields choose all.
@@ -198,8 +207,8 @@ func Lines(timeline []Line, q LineQuery) (page []Line, next string, err error) {
 }
 
 func (q LineQuery) fits(l Line) bool {
-	m := l.Event.Meta
-	return (q.Category == "" || l.Category == q.Category) &&
+	m := &l.Event.Meta
+	return (q.Category == "" || l.File.Category.Name == q.Category) &&
 		(len(q.Types) == 0 || slices.Contains(q.Types, l.Event.Type)) &&
 		(q.From.IsZero() || !m.OccurredAt.Before(q.From)) && (q.To.IsZero() || !m.OccurredAt.After(q.To)) &&
 		(q.Officer == uuid.Nil || m.Actor == q.Officer) &&

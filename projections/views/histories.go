@@ -9,8 +9,8 @@ import (
 	"yidang/projections/follow"
 )
 
-// histories keeps the opened events of the streams read last. A stream only grows, so of one that is kept only what came
-// after is read from the journal.
+// histories keeps the opened events of the streams read last, and the files they fold to. A stream only grows, so of one
+// that is kept only what came after is read from the journal.
 type histories struct {
 	from   follow.History
 	erased func(stream string) bool
@@ -26,30 +26,39 @@ type history struct {
 	stream string
 	mu     sync.Mutex     // held while the stream is read
 	events []record.Event // only appended to: a reader may keep a shorter one
+	now    *record.File   // folded from events; replaced when there are more, never changed; nil: not folded yet
 	erased bool
 	size   int // as counted in histories.events
 }
+
+// foldedSize is what a folded file takes in memory, in events.
+const foldedSize = 5
 
 func newHistories(o Options) *histories {
 	return &histories{from: o.History, erased: o.Erased, size: o.CacheEvents, kept: map[string]*list.Element{}, used: list.New()}
 }
 
 // read gives the whole of a stream as the journal has it now. The caller must not change the events.
-func (hs *histories) read(ctx context.Context, stream string) ([]record.Event, error) {
-	h := hs.get(stream)
+func (hs *histories) read(ctx context.Context, k *record.Category, name string) (s stream, err error) {
+	h := hs.get(name)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if gone := hs.erased(stream); gone != h.erased { // the key was destroyed since: what was opened must go
-		h.events, h.erased = nil, gone
+	if gone := hs.erased(name); gone != h.erased { // the key was destroyed since: what was opened must go
+		h.events, h.now, h.erased = nil, nil, gone
 	}
-	for e, err := range hs.from(ctx, stream, uint64(len(h.events))) {
+	for e, err := range hs.from(ctx, name, uint64(len(h.events))) {
 		if err != nil {
-			return nil, err
+			return s, err
 		}
-		h.events = append(h.events, e)
+		h.events, h.now = append(h.events, e), nil
 	}
 	hs.grew(h)
-	return h.events, nil
+	if h.now == nil {
+		if h.now, err = fold(k, name, h.events, record.At{}); err != nil {
+			return s, err
+		}
+	}
+	return stream{events: h.events, now: h.now}, nil
 }
 
 func (hs *histories) get(stream string) *history {
@@ -71,8 +80,8 @@ func (hs *histories) grew(h *history) {
 	if el, ok := hs.kept[h.stream]; !ok || el.Value.(*history) != h {
 		return // let go meanwhile
 	}
-	hs.events += len(h.events) + 1 - h.size
-	h.size = len(h.events) + 1
+	hs.events += len(h.events) + foldedSize - h.size
+	h.size = len(h.events) + foldedSize
 	for hs.events > hs.size && hs.used.Len() > 1 {
 		hs.remove(hs.used.Back())
 	}

@@ -72,7 +72,11 @@ func BenchmarkReads(b *testing.B) {
 		callers(b, func(*rand.Rand) error {
 			f, err := v.File(context.Background(), benchID("person", 0), record.At{AsOf: EndOfDay(w.now)})
 			if err == nil {
-				_, _, err = Lines(f.Timeline, LineQuery{Limit: 50})
+				var page []Line
+				page, _, err = Lines(f.Timeline(nil), LineQuery{Limit: 50})
+				for _, l := range page {
+					l.Text()
+				}
 			}
 			return err
 		})
