@@ -320,6 +320,27 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+// Ensure that the memory limit does not take a query's threads away.
+func TestThreads(t *testing.T) {
+	c := open(t, start(t, t.TempDir()))
+	rows, err := c.Query(t.Context(), "EXPLAIN PIPELINE SELECT sum(number) FROM numbers_mt(100000000) SETTINGS max_threads = 3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	plan := ""
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		plan += line + "\n"
+	}
+	if rows.Err() != nil || !strings.Contains(plan, "AggregatingTransform × 3") {
+		t.Errorf("%v: a query that may use three threads runs as\n%s", rows.Err(), plan)
+	}
+}
+
 // Ensure that a start that cannot succeed says why, and leaves nothing running.
 func TestStartFails(t *testing.T) {
 	wrong := filepath.Join(t.TempDir(), LibraryName)

@@ -106,9 +106,11 @@ func (f *front) close() {
 	f.base.close()
 }
 
-// open makes a connection that behaves as a server's would: the library's own defaults differ in these.
+// open makes a connection that behaves as a server's would: the library's own defaults differ in these. The last one is the
+// server's default too: it allows a query one thread for each free GiB, which under a memory limit such as ours leaves one.
 func (f *front) open() (*connection, error) {
-	return f.lib.open("--path="+f.path, "--async_insert=0", "--implicit_select=0", "--allow_introspection_functions=0")
+	return f.lib.open("--path="+f.path, "--async_insert=0", "--implicit_select=0", "--allow_introspection_functions=0",
+		"--max_threads_min_free_memory_per_thread=0")
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
