@@ -1,7 +1,9 @@
 package record
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,8 +20,9 @@ type File struct {
 	State    any
 	Erased   bool // at least one event could not be opened because the key is destroyed
 
-	commands  map[uuid.UUID]Done
-	proposals []Event // awaiting a second person, oldest first
+	remember  bool
+	commands  []uint64 // by revision, see brief
+	proposals []Event  // awaiting a second person, oldest first
 }
 
 // Done tells where a command left its events in a stream: a repeat of the command gets that answer again.
@@ -33,14 +36,27 @@ func NewFile(k *Category, stream string) *File {
 
 // Remembering makes the file keep what each command recorded, for answering repeats. Projections do without.
 func (f *File) Remembering() *File {
-	f.commands = map[uuid.UUID]Done{}
+	f.remember = true
 	return f
 }
 
+// brief is what a file remembers of a command's id. Two commands of one file that share it are less likely than a fault of
+// the machine, and the second would be refused: whoever answers a repeat compares what was asked.
+func brief(id uuid.UUID) uint64 {
+	return binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[8:])
+}
+
 // Command finds what a command recorded here; only in a file that is Remembering.
-func (f *File) Command(id uuid.UUID) (Done, bool) {
-	d, ok := f.commands[id]
-	return d, ok
+func (f *File) Command(id uuid.UUID) (d Done, ok bool) {
+	first := slices.Index(f.commands, brief(id))
+	if first < 0 {
+		return d, false
+	}
+	last := first
+	for last+1 < len(f.commands) && f.commands[last+1] == f.commands[first] {
+		last++
+	}
+	return Done{First: uint32(first), Last: uint32(last)}, true
 }
 
 // Apply takes in the next event of the stream. It answers ErrRefold, leaving the state alone, when the
@@ -59,15 +75,13 @@ func (f *File) Apply(e Event) error {
 func (f *File) note(e Event) {
 	f.Exists, f.Revision, f.Position = true, e.Revision, e.Position
 	f.Erased = f.Erased || e.Erased
-	if f.commands == nil {
+	if !f.remember {
 		return
 	}
-	d, ok := f.commands[e.Meta.Command]
-	if !ok {
-		d.First = uint32(e.Revision)
+	for uint64(len(f.commands)) < e.Revision { // of what is left out nobody asks
+		f.commands = append(f.commands, 0)
 	}
-	d.Last = uint32(e.Revision)
-	f.commands[e.Meta.Command] = d
+	f.commands = append(f.commands, brief(e.Meta.Command))
 }
 
 func (f *File) evolve(e Event) error {
