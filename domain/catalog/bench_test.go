@@ -12,6 +12,7 @@ import (
 	"yidang/domain/journal"
 	"yidang/domain/policy"
 	"yidang/domain/record"
+	"yidang/domain/vault"
 )
 
 // BenchmarkOpen opens a stored visit without unsealing: metadata, policy version, data. The baseline decodes the same bytes
@@ -51,4 +52,26 @@ func BenchmarkOpen(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkSeal makes the stored form of a visit in a real vault: what of it is the commitment shows a profile.
+func BenchmarkSeal(b *testing.B) {
+	wrapper, err := vault.KeyFile(b.TempDir() + "/key")
+	if err != nil {
+		b.Fatal(err)
+	}
+	v, err := vault.Open(b.Context(), vault.Options{Path: b.TempDir() + "/vault", Wrapper: wrapper})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer v.Close()
+	c := &catalog.Codec{Catalog: list(b), Vault: v}
+	e := record.Event{ID: uuid.New(), Stream: record.StreamOf("drugs", uuid.New()), Type: "casework.visit_recorded",
+		Data: casework.VisitRecorded{Outcome: casework.Met, Place: "家中", With: "母亲", Note: "在家，精神状态良好"}, Meta: record.Meta{Form: 1, Actor: uuid.New()}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Seal(b.Context(), e); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

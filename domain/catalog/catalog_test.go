@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -170,6 +171,10 @@ type reverse struct{ erased bool }
 
 func (reverse) Seal(_ context.Context, stream string, plain, aad []byte) ([]byte, error) {
 	return []byte(stream + "\x00" + string(aad) + "\x00" + string(plain)), nil
+}
+
+func (reverse) Blind(_ context.Context, stream string, name []byte) ([32]byte, error) {
+	return sha256.Sum256([]byte(stream + "\x00" + string(name))), nil
 }
 
 func (r reverse) Open(_ context.Context, stream string, sealed, aad []byte) ([]byte, error) {

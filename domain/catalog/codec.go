@@ -17,6 +17,7 @@ import (
 type Sealer interface {
 	Seal(ctx context.Context, stream string, plain, aad []byte) ([]byte, error)
 	Open(ctx context.Context, stream string, sealed, aad []byte) ([]byte, error)
+	Blind(ctx context.Context, stream string, name []byte) ([32]byte, error)
 }
 
 // Codec turns events into their stored form and back. It is safe for concurrent use.
@@ -24,33 +25,36 @@ type Codec struct {
 	Catalog *Catalog
 	Vault   Sealer
 	Policy  *policy.Book
-	// Strict refuses unknown fields in data: for verification and fixtures, not for a live reader.
+	// Strict refuses unknown fields in data, and data that is not what the metadata commits to: for verification and
+	// fixtures, not for a live reader.
 	Strict bool
 }
 
 // Seal makes the stored form of an event whose Stream, ID, Type, Meta and Data are set. Metadata stays readable; data is
-// sealed with the stream's key when the category says so, bound to stream, event id, type and form.
+// sealed with the stream's key when the category says so, bound to stream, event id, type and form, and the metadata then
+// commits to it.
 func (c *Codec) Seal(ctx context.Context, e record.Event) (journal.Proposed, error) {
 	k, ok := c.Catalog.Of(e.Stream)
 	if !ok {
 		return journal.Proposed{}, fmt.Errorf("stream %s is of no category", e.Stream)
 	}
-	meta, err := json.Marshal(e.Meta)
-	if err != nil {
-		return journal.Proposed{}, err
-	}
 	data, err := json.Marshal(e.Data)
 	if err != nil {
 		return journal.Proposed{}, fmt.Errorf("%s: %w", e.Type, err)
 	}
-	p := journal.Proposed{ID: e.ID, Type: e.Type, Meta: meta, Data: data}
+	p := journal.Proposed{ID: e.ID, Type: e.Type, Data: data}
+	meta := storedMeta{Meta: e.Meta}
 	if row, ok := c.Catalog.Event(k.Name, e.Type); k.Sealed && !(ok && row.Plain) {
 		p.Binary = true
 		if p.Data, err = c.Vault.Seal(ctx, e.Stream, data, bind(e.Stream, e.ID.String(), e.Type, e.Meta.Form)); err != nil {
 			return journal.Proposed{}, fmt.Errorf("sealing %s: %w", e.Type, err)
 		}
+		if meta.Commitment, err = c.commit(ctx, e.Stream, e.ID, data); err != nil {
+			return journal.Proposed{}, fmt.Errorf("committing to %s: %w", e.Type, err)
+		}
 	}
-	return p, nil
+	p.Meta, err = json.Marshal(meta)
+	return p, err
 }
 
 // Open opens a stored event. known is false for what is not of any category: reservations, checkpoints, system streams.
@@ -82,6 +86,15 @@ func (c *Codec) Open(ctx context.Context, s journal.Stored) (e record.Event, kno
 		}
 		if err != nil {
 			return e, true, fmt.Errorf("event %s at position %d: %w", s.ID, s.Position, err)
+		}
+		if c.Strict {
+			commitment, err := Commitment(s.Meta)
+			if err == nil {
+				err = c.checkCommitment(ctx, s, commitment, data)
+			}
+			if err != nil {
+				return e, true, err
+			}
 		}
 	}
 	if e.Data, err = row.Decode(e.Meta.Form, data, c.Strict); err != nil {

@@ -127,3 +127,16 @@ func BenchmarkRawSync(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkBlind(b *testing.B) {
+	v := openTest(b, b.TempDir())
+	if err := v.Ensure(context.Background(), stream); err != nil {
+		b.Fatal(err)
+	}
+	id := make([]byte, 16)
+	for b.Loop() {
+		if _, err := v.Blind(context.Background(), stream, id); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

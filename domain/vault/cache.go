@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 const cacheShards = 16
@@ -12,13 +11,13 @@ const cacheShards = 16
 // cache holds the opened keys used last. It is sharded because every seal and open of every request goes through it.
 type cache struct {
 	seed   maphash.Seed
-	shards [cacheShards]*lru.Cache[string, tink.AEAD]
+	shards [cacheShards]*lru.Cache[string, *streamKey]
 }
 
 func newCache(keys int) *cache {
 	c := &cache{seed: maphash.MakeSeed()}
 	for i := range c.shards {
-		shard, err := lru.New[string, tink.AEAD](max(1, keys/cacheShards))
+		shard, err := lru.New[string, *streamKey](max(1, keys/cacheShards))
 		if err != nil {
 			panic("vault: " + err.Error()) // only for a size below one
 		}
@@ -27,10 +26,10 @@ func newCache(keys int) *cache {
 	return c
 }
 
-func (c *cache) shard(stream string) *lru.Cache[string, tink.AEAD] {
+func (c *cache) shard(stream string) *lru.Cache[string, *streamKey] {
 	return c.shards[maphash.String(c.seed, stream)%cacheShards]
 }
 
-func (c *cache) get(stream string) (tink.AEAD, bool) { return c.shard(stream).Get(stream) }
-func (c *cache) put(stream string, key tink.AEAD)    { c.shard(stream).Add(stream, key) }
-func (c *cache) remove(stream string)                { c.shard(stream).Remove(stream) }
+func (c *cache) get(stream string) (*streamKey, bool) { return c.shard(stream).Get(stream) }
+func (c *cache) put(stream string, key *streamKey)    { c.shard(stream).Add(stream, key) }
+func (c *cache) remove(stream string)                 { c.shard(stream).Remove(stream) }

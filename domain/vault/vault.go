@@ -232,7 +232,7 @@ func (v *Vault) release() error {
 var errNoKey = &record.Problem{Kind: record.NotFound, Message: "nothing was ever sealed for this stream"}
 
 // key returns the stream's opened key from the cache or the file.
-func (v *Vault) key(ctx context.Context, stream string) (tink.AEAD, error) {
+func (v *Vault) key(ctx context.Context, stream string) (*streamKey, error) {
 	if v.closed.Load() {
 		return nil, errClosed
 	}
@@ -262,7 +262,7 @@ func (v *Vault) key(ctx context.Context, stream string) (tink.AEAD, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the vault holds a damaged key for %s; restore the vault from a backup: %w", stream, err)
 	}
-	key, err := newAEAD(raw)
+	key, err := newStreamKey(raw)
 	if err != nil {
 		return nil, err
 	}

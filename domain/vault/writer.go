@@ -96,7 +96,7 @@ func (v *Vault) ensureAll(batch []*job) {
 	})
 	if err == nil {
 		for stream, raw := range made {
-			if key, err := newAEAD(raw); err == nil {
+			if key, err := newStreamKey(raw); err == nil {
 				v.cache.put(stream, key)
 			}
 		}
