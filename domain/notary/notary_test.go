@@ -1,0 +1,113 @@
+package notary
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"filippo.io/torchwood"
+	"github.com/google/uuid"
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"yidang/domain/record"
+)
+
+// Ensure that events get into a signed checkpoint and that others' code verifies it and every proof against it.
+func TestProofsVerify(t *testing.T) {
+	w := start(t)
+	n := w.run(w.options())
+	ids := w.add(700)
+	n.signedAll(700)
+	signed, size, ok := n.Checkpoint()
+	if !ok || size < 700 {
+		t.Fatal(size, ok)
+	}
+	policy := torchwood.ThresholdPolicy(2, torchwood.OriginPolicy(origin), torchwood.SingleVerifierPolicy(verifier(t, w.key)))
+	c, _, err := torchwood.VerifyCheckpoint(signed, policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaves := w.leaves()
+	for i, id := range ids {
+		p, err := n.Proof(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Index != int64(i) || !bytes.Equal(p.Leaf, leaves[i]) {
+			t.Fatalf("event %d has leaf %d", i, p.Index)
+		}
+		hashes := make([][]byte, len(p.Hashes))
+		for i, h := range p.Hashes {
+			hashes[i] = h[:]
+		}
+		if err := proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(i), uint64(c.N), rfc6962.DefaultHasher.HashLeaf(leaves[i]), hashes, c.Hash[:]); err != nil {
+			t.Fatal(err)
+		}
+		if err := torchwood.VerifyProof(policy, leafHash(leaves[i]), p.Text()); err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseProof(p.Text())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := again.Verify(w.policy()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := n.Proof(t.Context(), uuid.New()); record.KindOf(err) != record.NotFound {
+		t.Errorf("a proof of nothing: %v", err)
+	}
+}
+
+// Ensure that nothing is appended when nothing happens, and that checkpoints do not call for checkpoints.
+func TestIdle(t *testing.T) {
+	w := start(t)
+	n := w.run(w.options())
+	w.add(3)
+	n.signedAll(3)
+	before := len(w.all())
+	sleep(t.Context(), 20*n.Every)
+	if after := len(w.all()); after != before {
+		t.Errorf("%d events were appended to an idle journal", after-before)
+	}
+	w.add(1)
+	n.signedAll(4)
+	if after := len(w.all()); after != before+2 {
+		t.Errorf("an event and its checkpoint are %d events", after-before)
+	}
+}
+
+// Ensure that what was signed is remembered, and goes on, after a restart of the notary and of the journal.
+func TestRestart(t *testing.T) {
+	w := start(t)
+	size := int64(0)
+	for i := range 5 {
+		n := w.run(w.options())
+		ids := w.add(1 + 300*i)
+		size += int64(len(ids))
+		n.signedAll(size)
+		if _, err := n.Proof(t.Context(), ids[0]); err != nil {
+			t.Fatal(err)
+		}
+		n.end()
+		w.down()
+		w.up()
+	}
+}
+
+// Ensure that an event is not proved before a checkpoint covers it, and that the answer says so.
+func TestNotYet(t *testing.T) {
+	w := start(t)
+	o := w.options()
+	o.Origin, o.Signer = origin, nil
+	n := w.run(o)
+	ids := w.add(1)
+	n.wait(func(s Status) bool { return s.Size == 1 })
+	if _, err := n.Proof(t.Context(), ids[0]); !errors.Is(err, ErrNotYet) {
+		t.Error(err)
+	}
+	if _, err := n.Resource(t.Context(), "checkpoint"); record.KindOf(err) != record.NotFound {
+		t.Error(err)
+	}
+}
