@@ -81,7 +81,7 @@ type LimitsConfig struct {
 	PerAddress   int64         `toml:"per_address" doc:"requests per second from one network address"`
 	SignIns      int64         `toml:"sign_ins" doc:"attempts to sign in per minute from one network address"`
 	Timeout      time.Duration `toml:"timeout" doc:"of one request"`
-	Files        int64         `toml:"files" doc:"how many folded files to keep in memory"`
+	Files        int64         `toml:"files" doc:"how many files to keep in memory for commands, at about 2 KB; long ones count for more"`
 }
 
 // LogConfig shapes the log, which goes to standard error.
@@ -96,7 +96,7 @@ func defaultConfig() Config {
 		Data:   "data",
 		Listen: "127.0.0.1:8080",
 		Limits: LimitsConfig{
-			RequestBytes: 256 << 10, UploadBytes: 64 << 20, PerSession: 50, PerAddress: 200, SignIns: 60, Timeout: time.Minute, Files: 8192,
+			RequestBytes: 256 << 10, UploadBytes: 64 << 20, PerSession: 50, PerAddress: 200, SignIns: 60, Timeout: time.Minute, Files: 20_000,
 		},
 		Log: LogConfig{Level: "info"},
 	}

@@ -51,7 +51,7 @@ type Options struct {
 	Journal Journal
 	Vault   Vault
 	Now     func() time.Time // the server's clock; time.Now by default
-	Cache   int              // how many files to keep in memory; 20,000 by default
+	Cache   int              // how many files of usual length to keep in memory, at 2 KB; 20,000 by default
 	Metrics *Metrics         // may be nil
 	// Precheck may refuse a command before it is decided, by looking at what only projections know (possible duplicates).
 	// It is advice for people, not an invariant: it may be a moment behind.
@@ -481,7 +481,7 @@ func (x *Executor) append(ctx context.Context, target *entry, f *record.File, r 
 		done, err = x.Journal.Append(ctx, f.Stream, expected, proposed...)
 	}
 	if err != nil {
-		target.drop()
+		x.files.drop(target)
 		return Receipt{}, err
 	}
 	receipt := x.receipt(r, f, events, events[0].Meta.RecordedAt)
@@ -489,7 +489,7 @@ func (x *Executor) append(ctx context.Context, target *entry, f *record.File, r 
 	for i := range events {
 		events[i].Position = done.Position
 	}
-	target.apply(f, events)
+	x.files.apply(target, f, events)
 	return receipt, x.erase(ctx, events)
 }
 
