@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +23,7 @@ type File struct {
 	Position uint64         // of the newest event in it
 
 	at      record.At
-	streams []stream // of the person, and of every case
+	streams []folded // of the person, and of every case
 }
 
 // Line is one entry of a timeline.
@@ -62,29 +63,29 @@ func (v *Views) File(ctx context.Context, id uuid.UUID, at record.At) (*File, er
 	if err != nil {
 		return nil, err
 	}
-	f := &File{streams: []stream{main}}
+	f := &File{streams: []folded{{main, nil}}}
 	for _, k := range cases {
 		one, err := v.stream(ctx, record.StreamOf(k.Program, k.ID))
 		if err != nil {
 			return nil, err
 		}
-		f.streams = append(f.streams, one)
+		f.streams = append(f.streams, folded{one, nil})
 	}
 	return f.At(at)
 }
 
 // At is the same file, read at the same moment, as of another day and as known at another.
 func (f *File) At(at record.At) (*File, error) {
-	out := &File{at: at, streams: make([]stream, len(f.streams))}
+	out := &File{at: at}
 	for i, s := range f.streams {
-		var err error
-		if s.file, err = s.fold(at); err != nil {
+		file, err := s.fold(at)
+		if err != nil {
 			return nil, err
 		}
-		out.streams[i] = s
-		out.Position = max(out.Position, s.file.Position)
-		if i > 0 && s.file.Exists {
-			out.Cases = append(out.Cases, s.file)
+		out.streams = append(out.streams, folded{s.stream, file})
+		out.Position = max(out.Position, file.Position)
+		if i > 0 && file.Exists {
+			out.Cases = append(out.Cases, file)
 		}
 	}
 	out.Main = out.streams[0].file
@@ -104,26 +105,45 @@ func (v *Views) CaseFile(ctx context.Context, program string, id uuid.UUID, at r
 	return one.fold(at)
 }
 
-// stream is what was read of one stream: opened, and folded.
+// stream is what was read of one stream, opened and folded. It never changes, but for what it remembers.
 type stream struct {
 	events []record.Event
 	now    *record.File // folded from all of them
-	file   *record.File // as of the day asked for
+	// past is the day asked for last: who looks at a file as of a day goes on to its timeline, page by page.
+	past atomic.Pointer[past]
 }
 
-func (v *Views) stream(ctx context.Context, name string) (stream, error) {
+type past struct {
+	at   record.At
+	file *record.File
+}
+
+// folded is a stream with its file as of the day asked for.
+type folded struct {
+	*stream
+	file *record.File
+}
+
+func (v *Views) stream(ctx context.Context, name string) (*stream, error) {
 	k, ok := v.o.Catalog.Of(name)
 	if !ok {
-		return stream{}, record.Errorf(record.NotFound, "no such category: %s", name)
+		return nil, record.Errorf(record.NotFound, "no such category: %s", name)
 	}
 	return v.histories.read(ctx, k, name)
 }
 
-func (s stream) fold(at record.At) (*record.File, error) {
+func (s *stream) fold(at record.At) (*record.File, error) {
 	if at == (record.At{}) {
 		return s.now, nil
 	}
-	return fold(s.now.Category, s.now.Stream, s.events, at)
+	if p := s.past.Load(); p != nil && p.at == at {
+		return p.file, nil
+	}
+	file, err := fold(s.now.Category, s.now.Stream, s.events, at)
+	if err == nil {
+		s.past.Store(&past{at, file})
+	}
+	return file, err
 }
 
 func fold(k *record.Category, name string, events []record.Event, at record.At) (*record.File, error) {
@@ -138,8 +158,9 @@ func fold(k *record.Category, name string, events []record.Event, at record.At) 
 }
 
 // lines adds the entries of a stream: what had happened and was known.
-func (s stream) lines(to []Line, at record.At) []Line {
+func (s folded) lines(to []Line, at record.At) []Line {
 	voided := record.VoidedIn(s.events, at)
+	to = slices.Grow(to, len(s.events))
 	for i := range s.events {
 		e := &s.events[i]
 		if !at.KnownAt.IsZero() && e.Meta.RecordedAt.After(at.KnownAt) || !at.AsOf.IsZero() && e.Meta.OccurredAt.After(at.AsOf) {

@@ -26,39 +26,41 @@ type history struct {
 	stream string
 	mu     sync.Mutex     // held while the stream is read
 	events []record.Event // only appended to: a reader may keep a shorter one
-	now    *record.File   // folded from events; replaced when there are more, never changed; nil: not folded yet
+	opened *stream        // of these events; replaced when there are more; nil: not folded yet
 	erased bool
 	size   int // as counted in histories.events
 }
 
-// foldedSize is what a folded file takes in memory, in events.
-const foldedSize = 5
+// foldedSize is what the folded files of a history take in memory, in events.
+const foldedSize = 10
 
 func newHistories(o Options) *histories {
 	return &histories{from: o.History, erased: o.Erased, size: o.CacheEvents, kept: map[string]*list.Element{}, used: list.New()}
 }
 
-// read gives the whole of a stream as the journal has it now. The caller must not change the events.
-func (hs *histories) read(ctx context.Context, k *record.Category, name string) (s stream, err error) {
+// read gives the whole of a stream as the journal has it now.
+func (hs *histories) read(ctx context.Context, k *record.Category, name string) (*stream, error) {
 	h := hs.get(name)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if gone := hs.erased(name); gone != h.erased { // the key was destroyed since: what was opened must go
-		h.events, h.now, h.erased = nil, nil, gone
+		h.events, h.opened, h.erased = nil, nil, gone
 	}
 	for e, err := range hs.from(ctx, name, uint64(len(h.events))) {
 		if err != nil {
-			return s, err
+			return nil, err
 		}
-		h.events, h.now = append(h.events, e), nil
+		h.events, h.opened = append(h.events, e), nil
 	}
 	hs.grew(h)
-	if h.now == nil {
-		if h.now, err = fold(k, name, h.events, record.At{}); err != nil {
-			return s, err
+	if h.opened == nil {
+		now, err := fold(k, name, h.events, record.At{})
+		if err != nil {
+			return nil, err
 		}
+		h.opened = &stream{events: h.events, now: now}
 	}
-	return stream{events: h.events, now: h.now}, nil
+	return h.opened, nil
 }
 
 func (hs *histories) get(stream string) *history {
