@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -27,27 +26,27 @@ type TimelinePage struct {
 
 // Line is one entry of a timeline.
 type Line struct {
-	ID         uuid.UUID       `json:"id" doc:"of the event"`
-	Category   string          `json:"category"`
-	File       uuid.UUID       `json:"file" doc:"of the person or case"`
-	Type       string          `json:"type"`
-	Text       record.Text     `json:"text" doc:"one sentence, without who"`
-	OccurredAt time.Time       `json:"occurredAt" doc:"what the officer says"`
-	RecordedAt time.Time       `json:"recordedAt" doc:"the server's clock"`
-	LagSeconds int64           `json:"lagSeconds" doc:"how long after the fact it was recorded"`
-	Late       record.Late     `json:"late,omitempty" doc:"why it was entered late"`
-	Actor      uuid.UUID       `json:"actor"`
-	Role       record.Role     `json:"role,omitempty"`
-	Post       uuid.UUID       `json:"post,omitzero"`
-	Unit       uuid.UUID       `json:"unit,omitzero"`
-	Basis      string          `json:"basis,omitempty" doc:"plan clause or article of law"`
-	Policy     string          `json:"policy,omitempty" doc:"version of the policy in force then"`
-	Revision   uint64          `json:"revision"`
-	Position   uint64          `json:"position"`
-	Command    uuid.UUID       `json:"command"`
-	Erased     bool            `json:"erased,omitempty" doc:"the content was destroyed"`
-	Data       json.RawMessage `json:"data,omitempty" doc:"what was recorded"`
-	VoidedBy   *Void           `json:"voidedBy,omitempty" doc:"the entry was wrong; it stays for ever"`
+	ID         uuid.UUID   `json:"id" doc:"of the event"`
+	Category   string      `json:"category"`
+	File       uuid.UUID   `json:"file" doc:"of the person or case"`
+	Type       string      `json:"type"`
+	Text       record.Text `json:"text" doc:"one sentence, without who"`
+	OccurredAt time.Time   `json:"occurredAt" doc:"what the officer says"`
+	RecordedAt time.Time   `json:"recordedAt" doc:"the server's clock"`
+	LagSeconds int64       `json:"lagSeconds" doc:"how long after the fact it was recorded"`
+	Late       record.Late `json:"late,omitempty" doc:"why it was entered late"`
+	Actor      uuid.UUID   `json:"actor"`
+	Role       record.Role `json:"role,omitempty"`
+	Post       uuid.UUID   `json:"post,omitzero"`
+	Unit       uuid.UUID   `json:"unit,omitzero"`
+	Basis      string      `json:"basis,omitempty" doc:"plan clause or article of law"`
+	Policy     string      `json:"policy,omitempty" doc:"version of the policy in force then"`
+	Revision   uint64      `json:"revision"`
+	Position   uint64      `json:"position"`
+	Command    uuid.UUID   `json:"command"`
+	Erased     bool        `json:"erased,omitempty" doc:"the content was destroyed"`
+	Data       any         `json:"data,omitempty" doc:"what was recorded"`
+	VoidedBy   *Void       `json:"voidedBy,omitempty" doc:"the entry was wrong; it stays for ever"`
 }
 
 // Void is the event that voids an entry.
@@ -143,14 +142,7 @@ func newLine(l views.Line) Line {
 	out := Line{
 		ID: e.ID, Category: l.File.Category.Name, File: l.File.ID, Type: e.Type, Text: l.Text(), OccurredAt: e.Meta.OccurredAt, RecordedAt: e.Meta.RecordedAt,
 		LagSeconds: int64(l.Lag().Seconds()), Late: e.Meta.Late, Actor: e.Meta.Actor, Role: e.Meta.Role, Post: e.Meta.Post, Unit: e.Meta.Unit,
-		Basis: e.Meta.Basis, Policy: e.Meta.Policy, Revision: e.Revision, Position: e.Position, Command: e.Meta.Command, Erased: e.Erased,
-	}
-	if e.Data != nil {
-		raw, err := json.Marshal(e.Data)
-		if err != nil {
-			panic(err) // it was read from JSON
-		}
-		out.Data = raw
+		Basis: e.Meta.Basis, Policy: e.Meta.Policy, Revision: e.Revision, Position: e.Position, Command: e.Meta.Command, Erased: e.Erased, Data: e.Data,
 	}
 	if v := l.VoidedBy; v != nil {
 		out.VoidedBy = &Void{ID: v.ID, Actor: v.Meta.Actor, RecordedAt: v.Meta.RecordedAt}
