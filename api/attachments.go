@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/google/uuid"
 
+	"yidang/domain/access"
 	"yidang/domain/attachments"
 	"yidang/domain/casework"
 	"yidang/domain/commands"
@@ -58,6 +60,7 @@ func (s *Server) attachmentRoutes() {
 	down := &huma.Operation{OperationID: "download", Method: http.MethodGet, Path: "/v1/attachments/{category}/{id}/{sha256}", Tags: []string{"attachments"}, Summary: "Download an attachment (下载附件)", Security: signedIn,
 		Description: "Opens an attachment that the record of the case names. What was altered in the store is not handed out.\n\nWho may: " + grantText(s.readersOf("")) + ".",
 		Parameters:  []*huma.Param{category, id, {Name: "sha256", In: "path", Required: true, Description: "of the content", Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^[0-9a-f]{64}$"}}}}
+	down.Parameters = append(down.Parameters, purposeParams()...)
 	problemResponses(reg, down, 401, 403, 404, 410, 422, 429, 500, 503)
 	down.Responses["200"] = &huma.Response{Description: "the content", Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}}
 	s.raw(down, s.download)
@@ -223,20 +226,18 @@ func (s *Server) attachmentOf(ctx context.Context, category string, id uuid.UUID
 	if c.Erased {
 		return casework.Attachment{}, commands.ErrErased
 	}
-	hidden, err := s.hidden(ctx, c)
-	if err != nil {
-		return casework.Attachment{}, err
+	program, ok := c.State.(casework.Program)
+	if !ok || !sightOf(actor.Role).Papers || s.hidden(ctx, c) {
+		return casework.Attachment{}, unfound("attachment", "个附件")
 	}
-	if program, ok := c.State.(casework.Program); ok && sightOf(actor.Role).Papers && !hidden {
-		for _, a := range program.Core().Attachments {
-			switch {
-			case a.SHA256 != sha:
-			case !program.Core().MaySee(a, actor.Officer, s.options.Now()):
-				return a, errSensitive
-			default:
-				return a, nil
-			}
-		}
+	core := program.Core()
+	i := slices.IndexFunc(core.Attachments, func(a casework.Attachment) bool { return a.SHA256 == sha })
+	if i < 0 {
+		return casework.Attachment{}, unfound("attachment", "个附件")
 	}
-	return casework.Attachment{}, unfound("attachment", "个附件")
+	if !core.MaySee(core.Attachments[i], actor.Officer, s.options.Now()) {
+		return casework.Attachment{}, errSensitive
+	}
+	return core.Attachments[i], s.recordRead(ctx, looked{what: access.Attachment, item: sha, person: core.Person, kase: id, actor: actor,
+		own: core.Handles(actor.Officer), sealed: isSealed(c)})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
+	"yidang/domain/access"
 	"yidang/domain/casework"
 	"yidang/domain/record"
 	"yidang/projections/views"
@@ -89,7 +90,7 @@ type caseQuery struct {
 func (s *Server) caseRoutes() {
 	who := "\n\nWho may: " + grantText(s.readersOf("")) + "."
 	read(s, huma.Operation{OperationID: "cases", Path: "/v1/cases", Tags: []string{"read"}, Summary: "List cases (案件列表)", Description: "Cases the caller may read." + who}, s.cases)
-	read(s, huma.Operation{OperationID: "case", Path: "/v1/cases/{id}", Tags: []string{"read"}, Summary: "One case (案件)",
+	read(s, huma.Operation{OperationID: "case", Metadata: map[string]any{recorded: true}, Path: "/v1/cases/{id}", Tags: []string{"read"}, Summary: "One case (案件)",
 		Description: "A case with its state and open duties; as of a day, as known at a day. The ETag is its revision." + who}, s.oneCase)
 }
 
@@ -134,7 +135,7 @@ func (s *Server) oneCase(ctx context.Context, in *caseQuery) (*shown[CaseFile], 
 	if !ok {
 		return nil, unfound("case", "个案件")
 	}
-	f, err := s.open(ctx, row.Person, at)
+	f, err := s.open(ctx, access.File, row.Person, in.ID, at)
 	if err != nil {
 		return nil, err
 	}

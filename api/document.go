@@ -91,6 +91,9 @@ func operations(item *huma.PathItem) map[string]*huma.Operation {
 // parameter that it does not know is one.
 func read[I, O any](s *Server, op huma.Operation, h func(context.Context, *I) (*O, error)) {
 	op.Method, op.Security, op.RejectUnknownQueryParameters = http.MethodGet, signedIn, true
+	if op.Metadata[recorded] != nil {
+		op.Parameters = append(op.Parameters, purposeParams()...)
+	}
 	problemResponses(s.api.OpenAPI().Components.Schemas, &op, 401, 403, 404, 422, 429, 500, 503)
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)

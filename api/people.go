@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
+	"yidang/domain/access"
 	"yidang/domain/commands"
 	"yidang/domain/person"
 	"yidang/domain/record"
@@ -91,11 +92,11 @@ type fileQuery struct {
 
 func (s *Server) peopleRoutes() {
 	who := "\n\nWho may: " + grantText(person.Category.Readers) + "."
-	read(s, huma.Operation{OperationID: "people", Path: "/v1/people", Tags: []string{"read"}, Summary: "Search people (查找人员)",
+	read(s, huma.Operation{OperationID: "people", Metadata: map[string]any{recorded: true}, Path: "/v1/people", Tags: []string{"read"}, Summary: "Search people (查找人员)",
 		Description: "People the caller may read, by name, pinyin, initials, citizen id or phone." + who}, s.people)
-	read(s, huma.Operation{OperationID: "file", Path: "/v1/people/{id}", Tags: []string{"read"}, Summary: "One person's file (一人一档)",
+	read(s, huma.Operation{OperationID: "file", Metadata: map[string]any{recorded: true}, Path: "/v1/people/{id}", Tags: []string{"read"}, Summary: "One person's file (一人一档)",
 		Description: "The person, each case the caller may read, and the newest 50 lines of the timeline; as of a day, as known at a day. Always current." + who}, s.file)
-	read(s, huma.Operation{OperationID: "timeline", Path: "/v1/people/{id}/timeline", Tags: []string{"read"}, Summary: "A file's timeline (时间线)",
+	read(s, huma.Operation{OperationID: "timeline", Metadata: map[string]any{recorded: true}, Path: "/v1/people/{id}/timeline", Tags: []string{"read"}, Summary: "A file's timeline (时间线)",
 		Description: "Every entry, newest first, with both clocks and the lag between them; an entry that was voided stays and names the void." + who}, s.timeline)
 }
 
@@ -109,6 +110,9 @@ func (s *Server) people(ctx context.Context, in *peopleQuery) (*shown[People], e
 	}
 	rows, next, position, err := s.options.Views.Search(ctx, views.SearchQuery{Text: in.Text, Reach: r.Reach, Village: in.Village, Program: in.Program, Tier: in.Tier, OpenOnly: in.Open, Limit: in.Limit, Cursor: in.Cursor})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.recordHits(ctx, rows, r.actor); err != nil {
 		return nil, err
 	}
 	out := People{Position: position, People: make([]PersonItem, 0, len(rows)), Next: next}
@@ -144,8 +148,9 @@ type opened struct {
 	sealed map[uuid.UUID]bool  // shown as sealed, without content
 }
 
-// open reads a file and decides what the caller sees of it, by how it stands now; what is shown may be of another day.
-func (s *Server) open(ctx context.Context, id uuid.UUID, at record.At) (*opened, error) {
+// open reads a file and decides what the caller sees of it, by how it stands now; what is shown may be of another day. The
+// reading is in the record when it returns: what says what is shown, kase of which case, zero for the whole file.
+func (s *Server) open(ctx context.Context, what string, id, kase uuid.UUID, at record.At) (*opened, error) {
 	now, err := s.options.Views.File(ctx, id, record.At{})
 	if err != nil {
 		return nil, err
@@ -168,9 +173,7 @@ func (s *Server) open(ctx context.Context, id uuid.UUID, at record.At) (*opened,
 			return nil, err
 		}
 		out.sights[c.ID] = sightOf(actor.Role)
-		if out.sealed[c.ID], err = s.hidden(ctx, c); err != nil {
-			return nil, err
-		}
+		out.sealed[c.ID] = s.hidden(ctx, c)
 	}
 	if at != (record.At{}) {
 		if out.File, err = now.At(at); err != nil {
@@ -180,21 +183,20 @@ func (s *Server) open(ctx context.Context, id uuid.UUID, at record.At) (*opened,
 			return nil, &record.Problem{Kind: record.NotFound, Field: "asOf", Rule: "two clocks", Message: "there was nothing in this file then", Zh: "当时档案中尚无内容", Remedy: "choose a later day"}
 		}
 	}
+	shown := looked{what: what, person: id, kase: kase, actor: out.actor, own: ownCaseload(now.Cases, out.actor.Officer)}
 	for _, c := range out.Cases {
 		if _, ok := out.sights[c.ID]; ok {
 			out.cases = append(out.cases, c)
+			shown.sealed = shown.sealed || isSealed(c) && !out.sealed[c.ID]
 		}
 	}
-	return out, nil
+	return out, s.recordRead(ctx, shown)
 }
 
-// hidden tells whether a case is sealed from the caller: a sealed case is open only to who sees everything (S-16).
-func (s *Server) hidden(ctx context.Context, c *record.File) (bool, error) {
-	if !isSealed(c) {
-		return false, nil
-	}
-	r, err := s.options.Executor.Reach(ctx, visitOf(ctx).who.Officer, uuid.Nil, c.Category.Readers, nil)
-	return !r.All, err
+// hidden tells whether a case is sealed from the caller: its content is shown on a lawful ground only, which the caller
+// names as the purpose of reading, and each such reading is recorded (S-16; 治安管理处罚法 136).
+func (s *Server) hidden(ctx context.Context, c *record.File) bool {
+	return isSealed(c) && !visitOf(ctx).why.purpose.Sealed
 }
 
 func (m Moments) moments() (at record.At, err error) {
@@ -213,7 +215,7 @@ func (s *Server) file(ctx context.Context, in *fileQuery) (*shown[File], error) 
 	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
-	f, err := s.open(ctx, in.ID, at)
+	f, err := s.open(ctx, access.File, in.ID, uuid.Nil, at)
 	if err != nil {
 		return nil, err
 	}

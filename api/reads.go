@@ -120,7 +120,8 @@ func (s *Server) posts(ctx context.Context) ([]staff.Post, error) {
 // reach is how far a caller sees in lists, and how far of that everything.
 type reach struct {
 	record.Reach
-	full record.Reach
+	full  record.Reach
+	actor record.Actor // in the first of the posts that may look
 }
 
 // reach asks the executor, post by post, so that a row can be shown as the best post allows.
@@ -143,7 +144,9 @@ func (s *Server) reach(ctx context.Context, grants []record.Grant) (out reach, e
 		if err != nil {
 			return out, err
 		}
-		granted = true
+		if !granted {
+			granted, out.actor = true, record.Actor{Officer: who, Post: p.ID, Role: p.Role, Unit: p.Unit}
+		}
 		out.Reach = further(out.Reach, r)
 		if sightOf(p.Role).all() {
 			out.full = further(out.full, r)

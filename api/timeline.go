@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"yidang/domain/access"
 	"yidang/domain/person"
 	"yidang/domain/record"
 	"yidang/projections/views"
@@ -95,7 +96,7 @@ func (s *Server) timeline(ctx context.Context, in *timelineQuery) (*shown[Timeli
 	if err := s.wait(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
-	f, err := s.open(ctx, in.ID, at)
+	f, err := s.open(ctx, access.Timeline, in.ID, in.Case, at)
 	if err != nil {
 		return nil, err
 	}

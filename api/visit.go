@@ -25,6 +25,7 @@ type visit struct {
 	from  netip.Addr
 	zh    bool
 	who   auth.Identity
+	why   why
 }
 
 type visitKey struct{}
@@ -71,7 +72,7 @@ func (r *recorder) Flush() {
 // come in, catches panics, and writes the log and the metrics.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now() // of the machine: how long it took has nothing to do with the record's clock
-	v := &visit{id: requestID(), zh: chooseZh(r), route: "(none)", from: s.clientAddress(r)}
+	v := &visit{id: requestID(), zh: chooseZh(r), route: "(none)", from: s.clientAddress(r), why: whyOf(r.Header)}
 	r = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
 	rec := &recorder{ResponseWriter: w}
 	s.headers(rec.Header(), v)
