@@ -81,7 +81,7 @@ type LimitsConfig struct {
 	PerAddress   int64         `toml:"per_address" doc:"requests per second from one network address"`
 	SignIns      int64         `toml:"sign_ins" doc:"attempts to sign in per minute from one network address"`
 	Timeout      time.Duration `toml:"timeout" doc:"of one request"`
-	Files        int64         `toml:"files" doc:"how many files to keep in memory for commands, at about 2 KB; long ones count for more"`
+	Files        int64         `toml:"files" doc:"how many files to keep in memory, for commands and for each projection, at about 2 KB; long ones count for more"`
 }
 
 // LogConfig shapes the log, which goes to standard error.

@@ -53,6 +53,8 @@ type StatesOptions struct {
 	// Load brings a new file to its snapshot: state, revision, position, and Exists when there is one. A snapshot may be
 	// older than what was folded last. nil: there are none.
 	Load func(ctx context.Context, f *record.File) error
+	// Folded is how many of the files in memory stay folded between batches; 500 by default. The others are packed.
+	Folded int
 }
 
 // States folds the files of a projection, each event once. It keeps the files used last; one that is not in memory comes
@@ -60,20 +62,28 @@ type StatesOptions struct {
 // the duties that this event changed, or all there ever were when the file was folded anew. It serves one goroutine.
 type States struct {
 	StatesOptions
+	packer  *record.Packer
 	files   map[string]*list.Element
-	used    *list.List     // of *held, the one used last in front
+	used    *list.List     // of *held, folded, the one used last in front
+	packed  *list.List     // the same of those that are packed; each was used before all in used
+	bytes   int            // of what is packed
 	touched map[*held]bool // since the last Trim
 }
 
 type held struct {
-	file    *record.File
-	unsaved int // events since the snapshot
+	stream  string
+	file    *record.File  // nil when it is packed
+	packed  record.Packed // when file is nil
+	unsaved int           // events since the snapshot
 	note    any
 }
 
 // NewStates makes an empty States.
 func NewStates(o StatesOptions) *States {
-	return &States{StatesOptions: o, files: map[string]*list.Element{}, used: list.New(), touched: map[*held]bool{}}
+	if o.Folded <= 0 {
+		o.Folded = 500
+	}
+	return &States{StatesOptions: o, packer: record.NewPacker(), files: map[string]*list.Element{}, used: list.New(), packed: list.New(), touched: map[*held]bool{}}
 }
 
 // Folded is a file after an event.
@@ -111,9 +121,8 @@ func (s *States) Fold(ctx context.Context, e record.Event) (Folded, error) {
 // before gives the file as it is just before an event.
 func (s *States) before(ctx context.Context, e record.Event) (*held, error) {
 	if el, ok := s.files[e.Stream]; ok {
-		h := el.Value.(*held)
+		h := s.unpack(el)
 		if f := h.file; f.Exists && f.Revision+1 == e.Revision || !f.Exists && e.Revision == 0 {
-			s.used.MoveToFront(el)
 			return h, nil
 		}
 		s.Drop(e.Stream)
@@ -122,7 +131,7 @@ func (s *States) before(ctx context.Context, e record.Event) (*held, error) {
 	if !ok {
 		return nil, fmt.Errorf("stream %s is of no category", e.Stream)
 	}
-	h := &held{file: record.NewFile(k, e.Stream)}
+	h := &held{stream: e.Stream, file: record.NewFile(k, e.Stream)}
 	if e.Revision > 0 {
 		var err error
 		if h, err = s.load(ctx, k, e); err != nil {
@@ -138,7 +147,7 @@ func (s *States) before(ctx context.Context, e record.Event) (*held, error) {
 
 // load brings a file that is not in memory to where the event continues it.
 func (s *States) load(ctx context.Context, k *record.Category, e record.Event) (*held, error) {
-	h := &held{file: record.NewFile(k, e.Stream)}
+	h := &held{stream: e.Stream, file: record.NewFile(k, e.Stream)}
 	if s.Load != nil {
 		if err := s.Load(ctx, h.file); err != nil {
 			return nil, fmt.Errorf("snapshot: %w", err)
@@ -162,7 +171,7 @@ func (s *States) load(ctx context.Context, k *record.Category, e record.Event) (
 	for _, past := range events {
 		err := h.file.Apply(past)
 		if errors.Is(err, record.ErrRefold) {
-			h = &held{file: record.NewFile(k, e.Stream)}
+			h = &held{stream: e.Stream, file: record.NewFile(k, e.Stream)}
 			if events, err = s.read(ctx, e.Stream, 0, e.Revision); err != nil {
 				return nil, err
 			}
@@ -214,9 +223,9 @@ func (s *States) read(ctx context.Context, stream string, from, until uint64) ([
 	return events, nil
 }
 
-// Trim lets go of the files used least recently, down to size; until it is called every file stays in memory. Each file
-// that has taken in more than keep events since its snapshot, and each one that is let go with any, is passed to save
-// first, which may be nil; call it within the transaction that stores what follows from the files.
+// Trim lets go of the files used least recently, down to size, and packs most of the others; until it is called every file
+// stays in memory, folded. Each file that has taken in more than keep events since its snapshot, and each one that is let go
+// with any, is passed to save first, which may be nil; call it within the transaction that stores what follows from the files.
 func (s *States) Trim(size, keep int, save func(*record.File) error) error {
 	if save != nil {
 		for h := range s.touched {
@@ -228,16 +237,67 @@ func (s *States) Trim(size, keep int, save func(*record.File) error) error {
 		}
 	}
 	clear(s.touched)
-	for s.used.Len() > size {
-		h := s.used.Back().Value.(*held)
-		if save != nil && h.unsaved > 0 {
-			if err := h.save(save); err != nil {
+	for s.used.Len()+s.packed.Len() > size || s.packed.Len() > 0 && s.bytes > size*usualSize {
+		el := s.packed.Back()
+		if el == nil {
+			el = s.used.Back()
+		}
+		if err := s.letGo(el, save); err != nil {
+			return err
+		}
+	}
+	for s.used.Len() > min(size, s.Folded) {
+		if el := s.used.Back(); !s.pack(el) {
+			if err := s.letGo(el, save); err != nil {
 				return err
 			}
 		}
-		s.Drop(h.file.Stream)
 	}
 	return nil
+}
+
+// usualSize is what a packed file takes; longer ones count for more.
+const usualSize = 2048
+
+func (s *States) letGo(el *list.Element, save func(*record.File) error) error {
+	h := el.Value.(*held)
+	if save != nil && h.unsaved > 0 {
+		if err := s.unpack(el).save(save); err != nil {
+			return err
+		}
+	}
+	s.Drop(h.stream)
+	return nil
+}
+
+// pack packs a file, if it can be.
+func (s *States) pack(el *list.Element) bool {
+	h := el.Value.(*held)
+	p, ok := s.packer.Pack(h.file)
+	if !ok {
+		return false
+	}
+	h.packed, h.file = p, nil
+	s.bytes += p.Size()
+	s.used.Remove(el)
+	s.files[h.stream] = s.packed.PushFront(h)
+	return true
+}
+
+// unpack makes a file the one used last.
+func (s *States) unpack(el *list.Element) *held {
+	h := el.Value.(*held)
+	if h.file != nil {
+		s.used.MoveToFront(el)
+		return h
+	}
+	k, _ := s.Categories.Of(h.stream)
+	h.file = s.packer.Unpack(k, h.stream, h.packed)
+	s.bytes -= h.packed.Size()
+	h.packed = record.Packed{}
+	s.packed.Remove(el)
+	s.files[h.stream] = s.used.PushFront(h)
+	return h
 }
 
 func (h *held) save(save func(*record.File) error) error {
@@ -248,11 +308,19 @@ func (h *held) save(save func(*record.File) error) error {
 
 // Drop forgets a file: the next event reads it again.
 func (s *States) Drop(stream string) {
-	if el, ok := s.files[stream]; ok {
-		s.used.Remove(el)
-		delete(s.touched, el.Value.(*held))
-		delete(s.files, stream)
+	el, ok := s.files[stream]
+	if !ok {
+		return
 	}
+	h := el.Value.(*held)
+	if h.file == nil {
+		s.bytes -= h.packed.Size()
+		s.packed.Remove(el)
+	} else {
+		s.used.Remove(el)
+	}
+	delete(s.touched, h)
+	delete(s.files, stream)
 }
 
 // Reset forgets everything. A projection whose transaction failed calls it: its files are ahead of what is stored.
@@ -260,4 +328,6 @@ func (s *States) Reset() {
 	clear(s.files)
 	clear(s.touched)
 	s.used.Init()
+	s.packed.Init()
+	s.bytes = 0
 }

@@ -43,7 +43,7 @@ func TestStatesAgainstFold(t *testing.T) {
 		streams := []string{stream(), stream(), stream()}
 		snapshots := map[string][]byte{}
 		at := map[string]record.File{}
-		states := NewStates(StatesOptions{Categories: categories{}, History: s.history, Load: func(_ context.Context, f *record.File) error {
+		states := NewStates(StatesOptions{Categories: categories{}, History: s.history, Folded: rapid.IntRange(1, 3).Draw(t, "folded"), Load: func(_ context.Context, f *record.File) error {
 			raw, ok := snapshots[f.Stream]
 			if !ok {
 				return nil

@@ -39,7 +39,7 @@ type Options struct {
 	Erased func(stream string) bool
 	Log    *slog.Logger
 
-	CacheStates int // folded files that the projection keeps in memory, about 6 KB each; 4,000 by default
+	CacheStates int // files that the projection keeps in memory, packed, about 3 KB each with their rows; 20,000 by default
 	CacheEvents int // opened events kept for reading files; 20,000 by default, about 1 KB each
 	Readers     int // lists that are read at once; by default as many as there are processors, between 2 and 8
 }
@@ -73,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Views, error) {
 		o.Erased = func(string) bool { return false }
 	}
 	if o.CacheStates <= 0 {
-		o.CacheStates = 4000
+		o.CacheStates = 20_000
 	}
 	if o.CacheEvents <= 0 {
 		o.CacheEvents = 20_000
