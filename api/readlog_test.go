@@ -3,7 +3,10 @@ package api_test
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -97,4 +100,38 @@ func TestNoRecordNoAnswer(t *testing.T) {
 		}
 	}
 	expect(t, "a search of others", w.signIn("police").get("/v1/people"), 503, "unavailable")
+}
+
+// Ensure that a correction shows beside what was recorded first, counts in the file, and does not show in what was known
+// before it.
+func TestCorrectionShows(t *testing.T) {
+	w := newTown(t, nil).build()
+	who, path := w.openCase("cadre")
+	cadre := w.signIn("cadre")
+	visit := cadre.post(path+"/record-visit", map[string]any{"outcome": "met", "note": "在家"})
+	expect(t, "visit", visit, 200, "")
+	known := w.clock.now().Add(time.Second)
+	w.clock.move(2 * time.Hour)
+	bad := cadre.post(path+"/correct-event", map[string]any{"event": visit.text("events.0.id"), "values": map[string]any{"outcome": "asleep"}, "reason": "结果误选"})
+	expect(t, "no such outcome", bad, 422, "invalid")
+	if bad.text("field") != "values.outcome" {
+		t.Errorf("%s", bad)
+	}
+	expect(t, "correction", cadre.post(path+"/correct-event", map[string]any{"event": visit.text("events.0.id"), "values": map[string]any{"outcome": "absent"}, "reason": "结果误选"}), 200, "")
+	line := func(query string) answer {
+		a := cadre.get("/v1/people/" + who.String() + "/timeline?type=casework.visit_recorded" + query)
+		expect(t, "timeline", a, 200, "")
+		return a
+	}
+	a := line("")
+	if a.text("lines.0.data.outcome") != "met" || a.text("lines.0.correctedBy.data.outcome") != "absent" || a.text("lines.0.correctedBy.reason") != "结果误选" || a.text("lines.0.correctedBy.fields.0") != "outcome" {
+		t.Errorf("%s", a)
+	}
+	if a := line("&knownAt=" + url.QueryEscape(known.Format(time.RFC3339))); a.text("lines.0.correctedBy.reason") != "" {
+		t.Errorf("before it was corrected: %s", a)
+	}
+	c := cadre.get("/v1/cases/" + path[strings.LastIndex(path, "/")+1:])
+	if c.text("case.lastMet") != "" && !strings.HasPrefix(c.text("case.lastMet"), "0001") {
+		t.Errorf("the file still counts the person as met: %s", c)
+	}
 }

@@ -48,6 +48,17 @@ type Line struct {
 	Erased     bool        `json:"erased,omitempty" doc:"the content was destroyed"`
 	Data       any         `json:"data,omitempty" doc:"what was recorded"`
 	VoidedBy   *Void       `json:"voidedBy,omitempty" doc:"the entry was wrong; it stays for ever"`
+	// CorrectedBy is the correction that holds; the entry's own text, time and data stay as they were recorded first.
+	CorrectedBy *Correction `json:"correctedBy,omitempty" doc:"what the entry should have said, and counts as"`
+}
+
+// Correction is the event that corrects an entry, with the entry as it counts.
+type Correction struct {
+	Void
+	Fields     []string    `json:"fields" doc:"what was wrong"`
+	Text       record.Text `json:"text" doc:"the entry as it counts"`
+	OccurredAt time.Time   `json:"occurredAt"`
+	Data       any         `json:"data,omitempty"`
 }
 
 // Void is the event that voids an entry.
@@ -151,5 +162,22 @@ func newLine(l views.Line) Line {
 			out.VoidedBy.Reason = d.Reason
 		}
 	}
+	if l.CorrectedBy != nil {
+		out.CorrectedBy = newCorrection(l)
+	}
+	return out
+}
+
+func newCorrection(l views.Line) *Correction {
+	c, d := l.CorrectedBy, l.CorrectedBy.Data.(record.Corrected)
+	out := &Correction{Void: Void{ID: c.ID, Actor: c.Meta.Actor, RecordedAt: c.Meta.RecordedAt, Reason: d.Reason}, Fields: d.Fields}
+	e, err := l.Corrected()
+	if err != nil {
+		panic(err) // the file was folded with it
+	}
+	if row, ok := l.File.Category.Event(e.Type); ok {
+		out.Text = row.Line(e)
+	}
+	out.OccurredAt, out.Data = e.Meta.OccurredAt, e.Data
 	return out
 }

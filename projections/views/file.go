@@ -28,9 +28,15 @@ type File struct {
 
 // Line is one entry of a timeline.
 type Line struct {
-	Event    *record.Event
-	VoidedBy *record.Event // the event that voids this one, when it was known
-	File     *record.File  // of the person or case
+	Event       *record.Event // as it was recorded first
+	VoidedBy    *record.Event // the event that voids this one, when it was known
+	CorrectedBy *record.Event // the correction that holds, when it was known
+	File        *record.File  // of the person or case
+}
+
+// Corrected is the entry as it counts, when a correction holds.
+func (l Line) Corrected() (record.Event, error) {
+	return record.Amendment{Corrections: []record.Event{*l.CorrectedBy}}.Effective(l.File.Category, *l.Event)
 }
 
 // Text is the sentence of an entry. It is made for the lines that are shown: a timeline has hundreds.
@@ -159,16 +165,22 @@ func fold(k *record.Category, name string, events []record.Event, at record.At) 
 
 // lines adds the entries of a stream: what had happened and was known.
 func (s folded) lines(to []Line, at record.At) []Line {
-	voided := record.VoidedIn(s.events, at)
+	amended := record.Amendments(s.events, at)
 	to = slices.Grow(to, len(s.events))
 	for i := range s.events {
 		e := &s.events[i]
-		if !at.KnownAt.IsZero() && e.Meta.RecordedAt.After(at.KnownAt) || !at.AsOf.IsZero() && e.Meta.OccurredAt.After(at.AsOf) {
-			continue
-		}
 		line := Line{Event: e, File: s.file}
-		if by, ok := voided[e.ID]; ok {
-			line.VoidedBy = &by
+		happened := e.Meta.OccurredAt
+		if a, ok := amended[e.ID]; ok {
+			line.VoidedBy, line.CorrectedBy = a.VoidedBy, a.CorrectedBy()
+			if line.CorrectedBy != nil {
+				if t := line.CorrectedBy.Data.(record.Corrected).OccurredAt; !t.IsZero() {
+					happened = t
+				}
+			}
+		}
+		if !at.KnownAt.IsZero() && e.Meta.RecordedAt.After(at.KnownAt) || !at.AsOf.IsZero() && happened.After(at.AsOf) {
+			continue
 		}
 		to = append(to, line)
 	}
