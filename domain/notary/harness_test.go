@@ -67,8 +67,8 @@ func (w *world) down() {
 	w.server.Close()
 }
 
-// verifier is a key's public half.
-func verifier(t testing.TB, k keyfile.Key) note.Verifier {
+// publicKey is a key's public half.
+func publicKey(t testing.TB, k keyfile.Key) note.Verifier {
 	t.Helper()
 	v, err := note.NewVerifier(k.Verifier())
 	if err != nil {
@@ -87,7 +87,7 @@ func signer(t testing.TB, k keyfile.Key) note.Signer {
 }
 
 func (w *world) options() Options {
-	o := Options{Journal: w.journal, Dir: w.dir, Signer: signer(w, w.key), Keys: []note.Verifier{verifier(w, w.key)},
+	o := Options{Journal: w.journal, Dir: w.dir, Signer: signer(w, w.key), Keys: []note.Verifier{publicKey(w, w.key)},
 		Every: 20 * time.Millisecond, Scrub: -1}
 	if testing.Verbose() {
 		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -95,7 +95,7 @@ func (w *world) options() Options {
 	return o
 }
 
-func (w *world) policy() *Policy { return (*Policy)(nil).WithLogs(verifier(w, w.key)) }
+func (w *world) policy() *Policy { return (*Policy)(nil).WithLogs(publicKey(w, w.key)) }
 
 // running is a notary at work.
 type running struct {

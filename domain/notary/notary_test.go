@@ -23,7 +23,7 @@ func TestProofsVerify(t *testing.T) {
 	if !ok || size < 700 {
 		t.Fatal(size, ok)
 	}
-	policy := torchwood.ThresholdPolicy(2, torchwood.OriginPolicy(origin), torchwood.SingleVerifierPolicy(verifier(t, w.key)))
+	policy := torchwood.ThresholdPolicy(2, torchwood.OriginPolicy(origin), torchwood.SingleVerifierPolicy(publicKey(t, w.key)))
 	c, _, err := torchwood.VerifyCheckpoint(signed, policy)
 	if err != nil {
 		t.Fatal(err)
