@@ -116,6 +116,7 @@ func (s *Server) routes() error {
 	}
 	s.meRoutes()
 	s.peopleRoutes()
+	s.differenceRoutes()
 	s.caseRoutes()
 	s.worklistRoutes()
 	s.staffingRoutes()

@@ -130,6 +130,14 @@ func TestCorrectionShows(t *testing.T) {
 	if a := line("&knownAt=" + url.QueryEscape(known.Format(time.RFC3339))); a.text("lines.0.correctedBy.reason") != "" {
 		t.Errorf("before it was corrected: %s", a)
 	}
+	d := cadre.get("/v1/people/" + who.String() + "/difference?from=" + url.QueryEscape(known.Format(time.RFC3339)))
+	if changes := d.list("changes"); d.status != 200 || len(changes) != 1 || changes[0]["kind"] != "corrected" || !strings.Contains(d.text("changes.0.text.zh"), "结果误选") {
+		t.Errorf("what became known since: %s", d)
+	}
+	d = cadre.get("/v1/people/" + who.String() + "/difference?from=2020-01-01")
+	if changes := d.list("changes"); len(changes) < 3 || changes[0]["kind"] != "recorded" {
+		t.Errorf("everything became known: %s", d)
+	}
 	c := cadre.get("/v1/cases/" + path[strings.LastIndex(path, "/")+1:])
 	if c.text("case.lastMet") != "" && !strings.HasPrefix(c.text("case.lastMet"), "0001") {
 		t.Errorf("the file still counts the person as met: %s", c)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -120,15 +121,7 @@ func (s *Server) timeline(ctx context.Context, in *timelineQuery) (*shown[Timeli
 
 // page makes a page of the entries that the caller may see, of one case or of all.
 func (f *opened) page(only uuid.UUID, q views.LineQuery) (out Timeline, err error) {
-	all := f.Timeline(func(file *record.File) bool {
-		_, ok := f.sightOf(file)
-		return ok && (only == uuid.Nil || file.ID == only)
-	})
-	seen := slices.DeleteFunc(all, func(l views.Line) bool {
-		sight, _ := f.sightOf(l.File)
-		return !sight.line(&l, f.actor.Officer)
-	})
-	lines, next, err := views.Lines(seen, q)
+	lines, next, err := views.Lines(f.seen(only), q)
 	if err != nil {
 		return out, err
 	}
@@ -137,6 +130,23 @@ func (f *opened) page(only uuid.UUID, q views.LineQuery) (out Timeline, err erro
 		out.Lines[i] = newLine(l)
 	}
 	return out, nil
+}
+
+// seen lists the entries that the caller may see, the latest first, of one case or of all.
+func (f *opened) seen(only uuid.UUID) []views.Line {
+	all := f.Timeline(func(file *record.File) bool {
+		_, ok := f.sightOf(file)
+		return ok && (only == uuid.Nil || file.ID == only)
+	})
+	return slices.DeleteFunc(all, func(l views.Line) bool {
+		sight, _ := f.sightOf(l.File)
+		return !sight.line(&l, f.actor.Officer)
+	})
+}
+
+// byRecorded sorts entries in the order they were recorded.
+func byRecorded(lines []views.Line) {
+	slices.SortFunc(lines, func(a, b views.Line) int { return cmp.Compare(a.Event.Position, b.Event.Position) })
 }
 
 // sightOf is how much of the entries of a file the caller sees; ok is false for a case that he may not read or that is
