@@ -140,7 +140,7 @@ func TestEncoding(t *testing.T) {
 			}
 		}
 		e, link := draw("event"), draw("link")
-		p := newPage(rapid.Bool().Draw(t, "ids as text"))
+		p := newPage(rapid.Bool().Draw(t, "ids as text"), 0)
 		p.add(&e, nil)
 		p.add(nil, &link)
 		p.add(&e, &link)

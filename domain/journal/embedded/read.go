@@ -148,8 +148,9 @@ func (s *service) read(ctx context.Context, r readRequest, call streams.Streams_
 	if r.stream != "" && sp.stream == 0 {
 		return call.Send(notFound(r.stream))
 	}
+	expected := 0
 	for left := r.count; some && left > 0; {
-		p := newPage(r.idText)
+		p := newPage(r.idText, expected)
 		next, ended, err := s.fill(ctx, r, sp, left, p)
 		if err != nil {
 			return err
@@ -160,7 +161,7 @@ func (s *service) read(ctx context.Context, r readRequest, call streams.Streams_
 				return err
 			}
 		}
-		some = !ended
+		some, expected = !ended, p.another(ended)
 		sp.from = next
 	}
 	return nil

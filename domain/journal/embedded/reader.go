@@ -21,7 +21,7 @@ type reader struct {
 const eventColumns = `position, stream, revision, id, type, created, json, meta, data`
 
 func (s *store) newReader() (*reader, error) {
-	conn, err := s.connect(`PRAGMA query_only=ON; PRAGMA cache_size=-4096`)
+	conn, err := s.connect(`PRAGMA query_only=ON; PRAGMA cache_size=-1024`)
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func openStore(ctx context.Context, dir, vfs string) (_ *store, err error) {
 
 const (
 	cachedStreams = 1 << 16 // names and heads kept in memory; a miss costs two look-ups
-	maxReaders    = 8
+	maxReaders    = 4       // each is lent for one page; a connection takes some MB
 )
 
 // privateDir makes the directory if it is missing and closes it to others.

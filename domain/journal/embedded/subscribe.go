@@ -45,6 +45,7 @@ type subscription struct {
 	request    readRequest
 	span       span
 	considered uint64 // events passed since the last checkpoint
+	expected   int    // bytes of the next page
 }
 
 // begin fixes the place where the subscription starts: after the revision or position named, or after what is there
@@ -85,12 +86,13 @@ func (s *subscription) round(ctx context.Context, call streams.Streams_ReadServe
 			return true, err
 		}
 	}
-	p := newPage(s.request.idText)
+	p := newPage(s.request.idText, s.expected)
 	marks := []mark(nil)
 	ended, err = s.fill(ctx, p, &marks)
 	if err != nil {
 		return false, err
 	}
+	s.expected = p.another(ended)
 	sent := 0
 	for f := range p.frames {
 		if marks, err = sendMarks(call, marks, sent); err != nil {

@@ -53,7 +53,19 @@ type page struct {
 	scratch []byte
 }
 
-func newPage(idText bool) *page { return &page{idText: idText, arena: make([]byte, 0, 64<<10)} }
+// newPage makes an empty page. expected is how many bytes it will take, as far as is known: most reads are of one file or
+// of the few events that have just come.
+func newPage(idText bool, expected int) *page {
+	return &page{idText: idText, arena: make([]byte, 0, max(expected, 4<<10))}
+}
+
+// another is how long the page after this one may be: as long, where one ended because it was full.
+func (p *page) another(ended bool) (expected int) {
+	if ended {
+		return 0
+	}
+	return len(p.arena) + len(p.arena)/8
+}
 
 // add encodes a ReadResp that holds the event, or an event found through a link. event may be nil when the link leads
 // nowhere; link is nil when the event was not reached through one.
