@@ -43,6 +43,7 @@ type Options struct {
 	Reports     RunReport   // nil while there is no engine: reports then answer 503 and say what to do
 	Attachments Attachments // nil: uploads answer 503
 	Importer    Importer    // nil: imports answer 503
+	Notary      Log         // nil: proofs answer 503
 
 	// Ready asks each part whether it is ready, for /readyz.
 	Ready []Part
@@ -125,6 +126,7 @@ func (s *Server) routes() error {
 	s.reportRoutes()
 	s.attachmentRoutes()
 	s.importRoutes()
+	s.logRoutes()
 	s.healthRoutes()
 	s.finishDocument()
 	return s.docsRoutes()

@@ -217,18 +217,22 @@ func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 }
 
 func (s *Server) identify(ctx huma.Context) (auth.Identity, error) {
-	if h := ctx.Header("Authorization"); h != "" {
+	return s.identifyRequest(humagin.Unwrap(ctx).Request)
+}
+
+func (s *Server) identifyRequest(r *http.Request) (auth.Identity, error) {
+	if h := r.Header.Get("Authorization"); h != "" {
 		scheme, token, _ := strings.Cut(h, " ")
 		if !strings.EqualFold(scheme, "Bearer") {
 			return auth.Identity{}, auth.ErrSignIn
 		}
-		return s.auth.ByToken(ctx.Context(), strings.TrimSpace(token))
+		return s.auth.ByToken(r.Context(), strings.TrimSpace(token))
 	}
-	c, err := humagin.Unwrap(ctx).Request.Cookie(s.cookieName())
+	c, err := r.Cookie(s.cookieName())
 	if err != nil {
 		return auth.Identity{}, auth.ErrSignIn
 	}
-	return s.auth.BySession(ctx.Context(), c.Value)
+	return s.auth.BySession(r.Context(), c.Value)
 }
 
 // cookieName is bound to the host by its prefix, which browsers accept over TLS only.

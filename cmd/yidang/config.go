@@ -28,6 +28,7 @@ type Config struct {
 	Proxy       ProxyConfig       `toml:"proxy"`
 	Journal     JournalConfig     `toml:"journal"`
 	Vault       VaultConfig       `toml:"vault"`
+	Notary      NotaryConfig      `toml:"notary"`
 	Attachments AttachmentsConfig `toml:"attachments"`
 	Analytics   AnalyticsConfig   `toml:"analytics"`
 	Limits      LimitsConfig      `toml:"limits"`
@@ -59,6 +60,14 @@ type JournalConfig struct {
 // VaultConfig says where the key that wraps all keys is.
 type VaultConfig struct {
 	KeyFile string `toml:"key_file" doc:"key-encryption key, mode 0600; made when missing. Keep a copy apart from the data: without it every file is unreadable"`
+}
+
+// NotaryConfig says how the log of proofs is signed and who witnesses it.
+type NotaryConfig struct {
+	Origin  string `toml:"origin" doc:"name of the log for ever, such as yidang.example/示范镇 in ASCII; empty: made from the vault. Choose it before the first start"`
+	KeyFile string `toml:"key_file" doc:"Ed25519 signing key, mode 0600; made when missing. Whoever has it can sign as this log"`
+	Keys    string `toml:"keys" doc:"further verifier keys whose checkpoints count, comma-separated: of other servers on the same journal, and earlier ones"`
+	Policy  string `toml:"policy" doc:"file in the form of C2SP tlog-policy: the witnesses to ask and the quorum that a published checkpoint needs; empty: none"`
 }
 
 // AttachmentsConfig says where sealed blobs are kept.

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"yidang/domain/notary"
+	"yidang/domain/notary/keyfile"
 	"yidang/projections/analytics/embedded"
 )
 
@@ -202,11 +204,12 @@ func TestTour(t *testing.T) {
 	}
 
 	inspector := w.signIn(address, "inspector")
-	then := inspector.must("GET", fmt.Sprintf("/v1/people/%s/timeline?limit=1&knownAt=%s", who, before.Format("2006-01-02T15:04:05Z")), nil, nil)
+	then := inspector.must("GET", fmt.Sprintf("/v1/people/%s/timeline?limit=1&knownAt=%s", who, before.Format("2006-01-02T15:04:05Z")), inspecting, nil)
 	if at(then, "lines", 0, "id") == at(receipt, "events", 0, "id") {
 		t.Error("what was recorded later shows in the file as it was known before")
 	}
-	inspector.must("GET", fmt.Sprintf("/v1/people/%s?asOf=%s", who, before.AddDate(0, -1, 0).Format("2006-01-02")), nil, nil)
+	inspector.must("GET", fmt.Sprintf("/v1/people/%s?asOf=%s", who, before.AddDate(0, -1, 0).Format("2006-01-02")), inspecting, nil)
+	w.proves(inspector, at(receipt, "events", 0, "id").(string))
 	if status, _ := inspector.call("POST", visit, nil, map[string]any{"outcome": "met"}); status != http.StatusForbidden {
 		t.Errorf("an inspector recorded a visit: %d", status)
 	}
@@ -224,6 +227,47 @@ func TestTour(t *testing.T) {
 	officer.must("POST", visit, nil, map[string]any{"outcome": "absent"})
 	if later := w.reports(w.signIn(address, "analyst"), receipt); !reflect.DeepEqual(later, figures) {
 		t.Errorf("reports at one position gave other figures later:\n%v\n%v", figures, later)
+	}
+}
+
+// inspecting is why an inspector reads a file.
+var inspecting = map[string]string{"Yidang-Purpose": "inspection"}
+
+// proves gets the proof of an event, as soon as there is one, and checks it with nothing but the log's public key.
+func (w *town) proves(u *user, event string) {
+	w.t.Helper()
+	status, raw := 0, []byte(nil)
+	for status != http.StatusOK { // a checkpoint comes within a second; the test's own deadline bounds the wait
+		if status, raw = u.call("GET", "/v1/proofs/"+event, nil, nil); status != http.StatusOK && status != http.StatusServiceUnavailable {
+			w.t.Fatalf("proof: %d %s", status, raw)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	var answer struct{ Proof string }
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		w.t.Fatal(err)
+	}
+	line, err := os.ReadFile(filepath.Join(w.data, "domain", "notary.key"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	key, err := keyfile.Load(filepath.Join(w.data, "domain", "notary.key"), strings.Split(string(line), "+")[2], keyfile.Log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	keys, err := verifiers(key.Verifier())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	proof, err := notary.ParseProof([]byte(answer.Proof))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := proof.Verify((*notary.Policy)(nil).WithLogs(keys...)); err != nil {
+		w.t.Errorf("the proof of %s: %v", event, err)
+	}
+	if header, err := notary.ParseLeaf(proof.Leaf); err != nil || header.Event.String() != event {
+		w.t.Errorf("the proof is one of %v (%v)", header.Event, err)
 	}
 }
 

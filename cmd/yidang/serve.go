@@ -15,6 +15,7 @@ import (
 
 	"yidang/api"
 	"yidang/api/auth"
+	"yidang/domain/notary"
 	"yidang/projections/follow"
 )
 
@@ -82,7 +83,11 @@ func withServer(p *program, started func(address string)) (err error) {
 	}
 	r.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "yidang_reports_ready", Help: "1 when the ClickHouse engine answers and has everything, else 0."}, stats.gauge))
-	server, err := api.New(r.apiOptions(p, stats))
+	log, err := r.openNotary(p)
+	if err != nil {
+		return err
+	}
+	server, err := api.New(r.apiOptions(p, stats, log))
 	if err != nil {
 		return err
 	}
@@ -97,6 +102,8 @@ func withServer(p *program, started func(address string)) (err error) {
 	g.Add(func() error { <-ctx.Done(); return nil }, func(error) { stop() })
 	serving, stopServing := context.WithCancel(p.ctx)
 	g.Add(func() error { return server.Serve(serving, listener, grace) }, func(error) { stopServing() })
+	signing, stopSigning := context.WithCancel(context.WithoutCancel(p.ctx))
+	g.Add(func() error { return log.Run(signing) }, func(error) { stopSigning() })
 	if stats.follower != nil {
 		loading, stopLoading := context.WithCancel(context.WithoutCancel(p.ctx))
 		g.Add(func() error { return r.loadOn(loading, p, stats) }, func(error) { stopLoading() })
@@ -143,10 +150,10 @@ func scheme(c Config) string {
 }
 
 // apiOptions hands the parts to the API.
-func (r *records) apiOptions(p *program, stats *statistics) api.Options {
+func (r *records) apiOptions(p *program, stats *statistics, log *notary.Notary) api.Options {
 	l := p.config.Limits
 	o := api.Options{
-		Executor: r.exec, Catalog: r.catalog, Views: r.views, Follower: r.follower, Attachments: r.blobs, Importer: r.importer(), Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "" && !p.config.Proxy.TLS,
+		Executor: r.exec, Catalog: r.catalog, Views: r.views, Follower: r.follower, Attachments: r.blobs, Importer: r.importer(), Notary: log, Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "" && !p.config.Proxy.TLS,
 		Build:      api.Build{Version: version, Revision: revision(), Go: runtime.Version()},
 		SessionKey: r.vault.Secret("sessions"), Hasher: auth.NewHasher(runtime.GOMAXPROCS(0)),
 		Limits: api.Limits{Body: l.RequestBytes, Upload: l.UploadBytes, PerSession: float64(l.PerSession), PerAddress: float64(l.PerAddress),
@@ -154,6 +161,7 @@ func (r *records) apiOptions(p *program, stats *statistics) api.Options {
 		Ready: []api.Part{
 			{Name: "journal", Check: r.journalReady, Needed: true},
 			{Name: "views", Check: func(context.Context) error { return notBehind(r.follower.Status()) }, Needed: true},
+			{Name: "notary", Check: func(context.Context) error { return log.Status().Err }},
 			{Name: "reports", Check: stats.ready},
 		},
 	}

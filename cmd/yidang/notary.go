@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"yidang/domain/notary"
+	"yidang/domain/notary/keyfile"
+)
+
+// openNotary opens the log of proofs over the journal.
+func (c *core) openNotary(p *program) (*notary.Notary, error) {
+	key, err := c.notaryKey(p)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := note.NewSigner(key.Signer())
+	if err != nil {
+		return nil, fmt.Errorf("notary.key_file: %w", err)
+	}
+	o := notary.Options{Journal: c.journal, Dir: filepath.Join(p.config.domainDir(), "notary"), Signer: signer, Metrics: notary.NewMetrics(c.registry), Log: p.log}
+	if o.Keys, err = verifiers(key.Verifier() + "," + p.config.Notary.Keys); err != nil {
+		return nil, err
+	}
+	if o.Policy, err = readPolicy(p.config.Notary.Policy); err != nil {
+		return nil, err
+	}
+	n, err := notary.Open(p.ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c.closers = append(c.closers, n.Close)
+	return n, nil
+}
+
+// notaryKey reads the signing key, or makes it. Its name is the log's origin: without a configured one it is derived from
+// the vault, so that two installations never have the same.
+func (c *core) notaryKey(p *program) (keyfile.Key, error) {
+	origin := p.config.Notary.Origin
+	if origin == "" {
+		origin = "yidang.local/" + hex.EncodeToString(c.vault.MAC("notary origin")[:6])
+	}
+	return keyfile.Load(p.config.notaryKeyFile(), origin, keyfile.Log)
+}
+
+func (c Config) notaryKeyFile() string {
+	if c.Notary.KeyFile != "" {
+		return c.Notary.KeyFile
+	}
+	return filepath.Join(c.domainDir(), "notary.key")
+}
+
+func verifiers(list string) (keys []note.Verifier, err error) {
+	for _, text := range strings.Split(list, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		v, err := note.NewVerifier(text)
+		if err != nil {
+			return nil, fmt.Errorf("verifier key %q: %w", text, err)
+		}
+		keys = append(keys, v)
+	}
+	return keys, nil
+}
+
+func readPolicy(path string) (*notary.Policy, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("notary.policy: %w", err)
+	}
+	policy, err := notary.ParsePolicy(text)
+	if err != nil {
+		return nil, fmt.Errorf("notary.policy %s: %w", path, err)
+	}
+	return policy, nil
+}
