@@ -32,6 +32,7 @@ type core struct {
 
 // openCore opens the record. now is the clock of commands; nil is the real one.
 func openCore(p *program, now func() time.Time) (_ *core, err error) {
+	thrift()
 	c := &core{registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
