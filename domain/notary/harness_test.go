@@ -28,12 +28,11 @@ type world struct {
 	server  *embedded.Server
 	journal *journal.Journal
 	key     keyfile.Key
-	next    map[string]uint64
 }
 
 func start(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, dir: t.TempDir(), at: t.TempDir(), next: map[string]uint64{}}
+	w := &world{T: t, dir: t.TempDir(), at: t.TempDir()}
 	w.key = w.makeKey()
 	w.up()
 	return w
@@ -211,4 +210,9 @@ func (w *world) leaves() [][]byte {
 		}
 	}
 	return leaves
+}
+
+// proposed is a stored event to append elsewhere.
+func proposed(e journal.Stored) journal.Proposed {
+	return journal.Proposed{ID: e.ID, Type: e.Type, Binary: true, Data: e.Data, Meta: e.Meta}
 }

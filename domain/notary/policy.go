@@ -191,11 +191,8 @@ func (r *policyReader) witness(name, vkey, url string) error {
 
 // once refuses a public key that an earlier line of this kind has, under whatever name.
 func (r *policyReader) once(kind, vkey string) error {
-	raw, err := base64.StdEncoding.DecodeString(vkey[strings.LastIndex(vkey, "+")+1:])
-	if err != nil {
-		return err
-	}
-	if key := kind + string(raw); r.keys[key] {
+	parts := strings.SplitN(vkey, "+", 3) // name, id, key; the key may have a plus too
+	if key := kind + parts[2]; r.keys[key] {
 		return fmt.Errorf("an earlier %s has this key", kind)
 	} else {
 		r.keys[key] = true
