@@ -1,0 +1,499 @@
+package audit_test
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yidang/domain/audit"
+	"yidang/domain/casework"
+	"yidang/domain/commands"
+	"yidang/domain/journal"
+	"yidang/domain/person"
+	"yidang/domain/programs/drugs"
+	"yidang/domain/record"
+	"yidang/domain/staff"
+)
+
+// forger writes past the program: well sealed events, straight into the journal, as whoever holds the machine and the
+// vault can.
+type forger struct {
+	*world
+	lives
+	forged []uuid.UUID
+	serial int
+}
+
+// fact is one forged event; meta changes what a rightful one of the township office would say.
+type fact struct {
+	data any
+	meta func(*record.Meta)
+}
+
+// put appends forged events in one append, by one command, and gives the id of the last.
+func (f *forger) put(stream string, facts ...fact) uuid.UUID {
+	f.t.Helper()
+	k, ok := f.Exec.Catalog.Of(stream)
+	if !ok {
+		f.t.Fatalf("no category of %s", stream)
+	}
+	rules, err := f.Exec.Rules(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	by := f.actor(f.Officers[record.TownshipOffice])
+	_, id, _ := record.SplitStream(stream)
+	now := f.Clock.Now().UTC().Truncate(time.Millisecond)
+	command := uuid.New()
+	var events []journal.Proposed
+	for _, fact := range facts {
+		row, ok := k.EventFor(fact.data)
+		if !ok {
+			f.t.Fatalf("%s has no %T", k.Name, fact.data)
+		}
+		e := record.Event{ID: uuid.New(), Stream: stream, Type: row.Name, Data: fact.data, Meta: record.Meta{
+			Form: row.Form(), Actor: by.Officer, Post: by.Post, Role: by.Role, Unit: by.Unit, OccurredAt: now, RecordedAt: now,
+			Command: command, Correlation: command, Causation: command, Policy: rules.Version, Basis: "D-09; D-10; D-11"}}
+		if k.Case {
+			e.Meta.Case, e.Meta.Person = id, f.subject(stream)
+		} else if k.Name == "person" {
+			e.Meta.Person = id
+		}
+		if fact.meta != nil {
+			fact.meta(&e.Meta)
+		}
+		p, err := f.Exec.Codec.Seal(f.t.Context(), e)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		events = append(events, p)
+		f.forged = append(f.forged, e.ID)
+	}
+	f.raw(stream, events...)
+	return events[len(events)-1].ID
+}
+
+func (f *forger) raw(stream string, events ...journal.Proposed) {
+	f.t.Helper()
+	if _, err := f.Journal.Append(f.t.Context(), stream, journal.Any, events...); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// subject is the person whom the events of a case name.
+func (f *forger) subject(stream string) uuid.UUID {
+	f.t.Helper()
+	var m record.Meta
+	if err := json.Unmarshal(f.stored(stream)[0].Meta, &m); err != nil {
+		f.t.Fatal(err)
+	}
+	return m.Person
+}
+
+func (f *forger) actor(officer uuid.UUID) record.Actor {
+	f.t.Helper()
+	o, ok, err := f.Exec.Officer(f.t.Context(), officer)
+	if err != nil || !ok {
+		f.t.Fatal(officer, ok, err)
+	}
+	p := o.Posts[len(o.Posts)-1]
+	return record.Actor{Officer: officer, Post: p.ID, Role: p.Role, Unit: p.Unit}
+}
+
+// by changes the actor, as gives the basis.
+func by(a record.Actor, more ...func(*record.Meta)) func(*record.Meta) {
+	return func(m *record.Meta) {
+		m.Actor, m.Post, m.Role, m.Unit = a.Officer, a.Post, a.Role, a.Unit
+		for _, f := range more {
+			f(m)
+		}
+	}
+}
+
+func as(basis string) func(*record.Meta) { return func(m *record.Meta) { m.Basis = basis } }
+
+func after(proposal uuid.UUID, basis string) func(*record.Meta) {
+	return func(m *record.Meta) { m.Causation, m.Basis = proposal, basis }
+}
+
+const (
+	closing  = "戒毒条例 7, 22–24"
+	tiering  = "D-08…D-11; S-15"
+	twoParty = "two-person rule"
+)
+
+// fresh is a case of its own, with a proposal to close it.
+func (f *forger) fresh() (stream string, id uuid.UUID, proposal uuid.UUID) {
+	f.t.Helper()
+	f.serial += 2
+	_, id = f.openCase(101 + f.serial)
+	r := f.As(record.TownshipOffice, "drugs", "drugs.close_case", id, drugs.CloseCase{Reason: "withdrawn"})
+	return record.StreamOf("drugs", id), id, r.Proposal
+}
+
+// approvedClose are the two events that close a case.
+func approvedClose(approver record.Actor, proposal uuid.UUID) []fact {
+	return []fact{{record.Approved{Proposal: proposal}, by(approver, as(twoParty))}, {drugsClosed, after(proposal, closing)}}
+}
+
+var (
+	drugsClosed = casework.Closed{Reason: "withdrawn"}
+	met         = casework.VisitRecorded{Outcome: casework.Met, Note: "在家"}
+)
+
+// forgeries lists what is done past the program, and how it must be named.
+var forgeries = []struct {
+	name  string
+	check audit.Check
+	says  string
+	do    func(f *forger) uuid.UUID
+}{
+	{"closed by one person", audit.Second, "no approval was recorded", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{drugsClosed, as(closing)})
+	}},
+	{"approved by the proposer", audit.Second, "approved it himself", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		f.put(stream, approvedClose(f.actor(f.Officers[record.TownshipOffice]), p)...)
+		return f.forged[len(f.forged)-2]
+	}},
+	{"approved by who is responsible", audit.Second, "responsible in the case", func(f *forger) uuid.UUID {
+		stream, id, p := f.fresh()
+		f.As(record.TownshipOffice, "drugs", "casework.assign_responsible", id, casework.AssignResponsible{Officer: f.Officers[record.CommunityPolice], Role: record.CommunityPolice})
+		f.put(stream, approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)...)
+		return f.forged[len(f.forged)-2]
+	}},
+	{"approved by a village cadre", audit.Authority, "did not allow record.approve_proposal", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		f.put(stream, approvedClose(f.actor(f.Officers[record.VillageCadre]), p)...)
+		return f.forged[len(f.forged)-2]
+	}},
+	{"approved too late", audit.Second, "had expired", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		f.Clock.Advance(20 * 24 * time.Hour)
+		f.put(stream, approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)...)
+		return f.forged[len(f.forged)-2]
+	}},
+	{"approved after a refusal", audit.Second, "had answered", func(f *forger) uuid.UUID {
+		stream, id, p := f.fresh()
+		f.Must(commands.Request{Category: "drugs", Command: "record.reject_proposal", ID: id, Officer: f.Officers[record.CommunityPolice], Input: record.RejectProposal{Proposal: p, Reason: "材料不全"}})
+		f.put(stream, approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)...)
+		return f.forged[len(f.forged)-2]
+	}},
+	{"approval of no proposal", audit.Second, "not in the stream before it", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		f.put(stream, approvedClose(f.actor(f.Officers[record.CommunityPolice]), uuid.New())...)
+		return f.forged[len(f.forged)-2]
+	}},
+	{"carried out for another", audit.Second, "another officer than the one who proposed", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		facts := approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)
+		facts[1].meta = by(f.actor(f.Officers[record.CommunityPolice]), after(p, closing))
+		return f.put(stream, facts...)
+	}},
+	{"something else than was proposed", audit.Authority, "no command of drugs has the basis", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		facts := approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)
+		return f.put(stream, facts[0], fact{drugs.TierChanged{ID: uuid.New(), Tier: drugs.General, Reasons: "表现良好"}, after(p, tiering)})
+	}},
+	{"added to what was approved", audit.Second, "was not recorded together", func(f *forger) uuid.UUID {
+		stream, id, p := f.fresh()
+		r := f.approve("drugs", id, p, f.Officers[record.CommunityPolice])
+		f.Clock.Advance(time.Hour)
+		return f.put(stream, fact{met, func(m *record.Meta) { m.Command, m.Causation, m.Basis = r.Command, p, closing }})
+	}},
+	{"a rejection by the proposer", audit.Second, "rejected by whoever made it", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		return f.put(stream, fact{record.Rejected{Proposal: p, Reason: "不办"}, as(twoParty)})
+	}},
+	{"a withdrawal by another", audit.Second, "withdrawn by somebody", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		return f.put(stream, fact{record.Rejected{Proposal: p, Reason: "不办", Withdrawn: true}, by(f.actor(f.Officers[record.CommunityPolice]), as(twoParty))})
+	}},
+	{"a void of an approval", audit.Second, "which is never amended", func(f *forger) uuid.UUID {
+		stream, id, p := f.fresh()
+		r := f.approve("drugs", id, p, f.Officers[record.CommunityPolice])
+		return f.put(stream, fact{record.Voided{Event: r.Events[0].ID, Reason: "批准有误"}, as("architecture: nothing is overwritten; PIPL 46")})
+	}},
+	{"a late correction by one person", audit.Second, "no approval was recorded", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		visit := f.visit(id, f.Officers[record.VillageCadre]).Events[0].ID
+		f.Clock.Advance(10 * 24 * time.Hour)
+		return f.put(stream, fact{record.Voided{Event: visit, Reason: "记错了人"}, as("architecture: nothing is overwritten; PIPL 46")})
+	}},
+	{"a lowering that hides the old tier", audit.Second, "the file says", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		f.tier(id, drugs.Strict, "resists-treatment")
+		return f.put(stream, fact{drugs.TierChanged{ID: uuid.New(), Tier: drugs.General, Prev: "", Reasons: "表现良好"}, as(tiering)})
+	}},
+	{"a lowering for an appeal that was not", audit.Second, "no answer to one by somebody else", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		f.tier(id, drugs.Strict, "resists-treatment")
+		return f.put(stream, fact{drugs.TierChanged{ID: uuid.New(), Tier: drugs.General, Prev: drugs.Strict, Reasons: "申诉成立", Appeal: uuid.New()}, as(tiering)})
+	}},
+	{"the system closes", audit.Second, "no approval was recorded", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{drugsClosed, by(record.Actor{Officer: commands.System, Role: record.Administrator}, as(closing))})
+	}},
+	{"the system visits", audit.Authority, "the system may not do", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, by(record.Actor{Officer: commands.System, Role: record.Administrator})})
+	}},
+	{"after the post ended", audit.Authority, "was not in force then", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, by(f.actor(f.former))})
+	}},
+	{"in another's post", audit.Authority, "did not have post", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		a := f.actor(f.Officers[record.VillageCadre])
+		a.Officer = f.Colleague
+		return f.put(stream, fact{met, by(a)})
+	}},
+	{"in another role", audit.Authority, "the post was that of", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		a := f.actor(f.Officers[record.Analyst])
+		a.Role = record.VillageCadre
+		return f.put(stream, fact{met, by(a)})
+	}},
+	{"by nobody", audit.Authority, "there was no officer", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		a := f.actor(f.Officers[record.VillageCadre])
+		a.Officer = uuid.New()
+		return f.put(stream, fact{met, by(a)})
+	}},
+	{"from another village", audit.Authority, "did not allow", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, by(f.actor(f.Officer("t.v"+uuid.NewString()[:8], 1, record.VillageCadre, f.There)))})
+	}},
+	{"a volunteer without a part in the case", audit.Authority, "did not allow", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, by(f.actor(f.Officers[record.Volunteer]))})
+	}},
+	{"an inspector writes", audit.Authority, "did not allow", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, by(f.actor(f.Officers[record.Inspector]))})
+	}},
+	{"in spite of a recusal", audit.Authority, "declared a recusal", func(f *forger) uuid.UUID {
+		return f.put(record.StreamOf("drugs", f.case_), fact{met, by(f.actor(f.Colleague))})
+	}},
+	{"another's password", audit.Authority, "did not allow", func(f *forger) uuid.UUID {
+		return f.put(staff.Stream(f.Officers[record.Inspector]), fact{staff.PasswordSet{Hash: "x"}, by(f.actor(f.Officers[record.VillageCadre]), as("PIPL 51"))})
+	}},
+	{"a post that one grants oneself", audit.Authority, "did not allow", func(f *forger) uuid.UUID {
+		id := f.Officers[record.VillageCadre]
+		post := staff.Post{ID: uuid.New(), Role: record.Inspector, Unit: f.Township, From: f.Clock.Now()}
+		return f.put(staff.Stream(id), fact{staff.PostGranted{Post: post}, by(f.actor(id), as("G-04(6)"))})
+	}},
+	{"on no basis", audit.Authority, "no command of drugs has the basis", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, as("made up")})
+	}},
+	{"a second file of one citizen id", audit.Claims, "was not claimed", func(f *forger) uuid.UUID {
+		return f.put(record.StreamOf("person", uuid.New()), fact{person.Registered{Name: "梁平", CitizenID: f.NewPerson(1).CitizenID, Sex: 1, Birth: time.Date(1950, 1, 1, 0, 0, 0, 0, record.Zone), Village: f.Here}, as("D-12; D-13")})
+	}},
+	{"a file of another person", audit.Forms, "another person", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, func(m *record.Meta) { m.Person = f.person }})
+	}},
+	{"by a policy of another time", audit.Forms, "was in force", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, func(m *record.Meta) { m.Policy, _, _ = strings.Cut(m.Policy, "+") }})
+	}},
+	{"recorded before what it follows", audit.Clocks, "before the event that it follows", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, func(m *record.Meta) {
+			m.RecordedAt = m.RecordedAt.Add(-time.Hour)
+			m.OccurredAt = m.RecordedAt
+		}})
+	}},
+	{"happened tomorrow", audit.Clocks, "after it was recorded", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, func(m *record.Meta) { m.OccurredAt = m.RecordedAt.Add(2 * time.Minute) }})
+	}},
+	{"late without a word", audit.Clocks, "without a reason", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{met, func(m *record.Meta) { m.OccurredAt = m.RecordedAt.AddDate(0, 0, -40) }})
+	}},
+	{"in an erased file", audit.Erasure, "after the file was erased", func(f *forger) uuid.UUID {
+		// A plain event needs no key.
+		return f.put(record.StreamOf("drugs", f.erased), fact{record.FileErased{Basis: "unlawful"}, as("PIPL 47")})
+	}},
+	{"erased on paper only", audit.Erasure, "the key still exists", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{record.FileErased{Basis: "unlawful"}, as("PIPL 47")})
+	}},
+	{"a key that is gone", audit.Erasure, "no record.erased says so", func(f *forger) uuid.UUID {
+		f.serial += 2
+		_, id := f.openCase(101 + f.serial)
+		stream := record.StreamOf("drugs", id)
+		if err := f.Vault.Destroy(f.t.Context(), stream, "nobody asked"); err != nil {
+			f.t.Fatal(err)
+		}
+		all := f.stored(stream)
+		last := all[len(all)-1].ID
+		f.forged = append(f.forged, last)
+		return last
+	}},
+	{"a type that is not of the catalog", audit.Forms, "not in the catalog", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.odd(stream, "drugs.pardoned", nil, nil)
+	}},
+	{"a stream of no category", audit.Forms, "of no category", func(f *forger) uuid.UUID {
+		return f.odd("secret-"+uuid.NewString(), "secret.kept", nil, nil)
+	}},
+	{"metadata with more in them", audit.Forms, "unknown field", func(f *forger) uuid.UUID {
+		return f.odd(record.StreamOf("unit", f.Here), "unit.renamed", nil, []byte(`{"form":1,"name":"梁平"}`))
+	}},
+	{"data of another event", audit.Forms, "altered, or belongs to another", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		was := f.visit(id, f.Officers[record.VillageCadre])
+		all := f.stored(stream)
+		i := slices.IndexFunc(all, func(s journal.Stored) bool { return s.ID == was.Events[0].ID })
+		return f.odd(stream, all[i].Type, all[i].Data, all[i].Meta)
+	}},
+	{"a claim of what another has", audit.Claims, "had been claimed before", func(f *forger) uuid.UUID {
+		for s, err := range f.Journal.All(f.t.Context(), 0) {
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			if s.Type == commands.ClaimedType && strings.HasPrefix(s.Stream, "citizenid-") {
+				data, _ := json.Marshal(map[string]string{"stream": record.StreamOf("person", f.person)})
+				return f.odd(s.Stream, s.Type, data, s.Meta)
+			}
+		}
+		return uuid.Nil
+	}},
+	{"a citizen id of an officer", audit.Claims, "is no stream of person", func(f *forger) uuid.UUID {
+		data, _ := json.Marshal(map[string]string{"stream": staff.Stream(f.Colleague)})
+		return f.odd("citizenid-"+strings.Repeat("0f", 32), commands.ClaimedType, data, []byte(`{}`))
+	}},
+	{"an attachment that is not there", audit.Attachments, "is missing", func(f *forger) uuid.UUID {
+		stream, _, _ := f.fresh()
+		return f.put(stream, fact{casework.AttachmentAdded{Attachment: casework.Attachment{SHA256: strings.Repeat("ab", 32), Size: 5, MediaType: "text/plain"}, Title: "协议"}, as("D-13")})
+	}},
+}
+
+// odd appends an event as it is.
+func (f *forger) odd(stream, kind string, data, meta []byte) uuid.UUID {
+	f.t.Helper()
+	if data == nil {
+		data = []byte(`{"name":"前进村"}`)
+	}
+	if meta == nil {
+		meta = f.stored(record.StreamOf("unit", f.Here))[0].Meta
+	}
+	id := uuid.New()
+	f.forged = append(f.forged, id)
+	f.raw(stream, journal.Proposed{ID: id, Type: kind, Meta: meta, Data: data, Binary: data[0] != '{'})
+	return id
+}
+
+// Ensure that each event that was recorded past the rules is found and named, and nothing else is accused, although the
+// log that was signed over all of them is without fault.
+func TestForged(t *testing.T) {
+	w := start(t)
+	f := &forger{world: w, lives: w.live()}
+	ids := make([]uuid.UUID, len(forgeries))
+	for i, c := range forgeries {
+		w.Clock.Advance(10 * time.Minute)
+		ids[i] = c.do(f)
+	}
+	w.sign(w.notaryDir())
+	_, found := w.verify()
+	for i, c := range forgeries {
+		t.Run(c.name, func(t *testing.T) { named(t, found, c.check, ids[i], c.says) })
+	}
+	for _, x := range failures(found) {
+		if !slices.Contains(f.forged, x.Event) {
+			t.Errorf("accused without a reason:%s", show([]audit.Finding{x}))
+		}
+		if x.Check == audit.Log {
+			t.Errorf("the log is as it was signed:%s", show([]audit.Finding{x}))
+		}
+	}
+}
+
+// Ensure that among events whose clocks agree one that was set back is a failure, while a record kept under another clock
+// is a note.
+func TestSetBack(t *testing.T) {
+	w := start(t)
+	w.Clock.Set(time.Now())
+	_, id := w.openCase(1)
+	f := &forger{world: w}
+	forged := f.put(record.StreamOf("drugs", id), fact{met, func(m *record.Meta) { m.RecordedAt, m.OccurredAt = m.RecordedAt.Add(20*time.Minute), m.RecordedAt }})
+	w.Clock.Set(time.Now().Add(21 * time.Minute))
+	_, other := w.openCase(3)
+	w.visit(other, w.Officers[record.VillageCadre])
+	w.Clock.Set(time.Now())
+	_, found := w.verify(func(o *audit.Options) { o.Only = []audit.Check{audit.Clocks} })
+	named(t, found, audit.Clocks, forged, "the journal stored it at")
+	notes := 0
+	for _, x := range found {
+		if x.Severity == audit.Note {
+			notes++
+		}
+	}
+	if notes != 1 {
+		t.Errorf("the clock of the tests is one note; found:%s", show(found))
+	}
+}
+
+// Ensure that a blob that was altered, or taken away, is named with the event that attached it, and that a claim whose
+// registration was cut short is only noted.
+func TestBlobsAndCrashes(t *testing.T) {
+	w := start(t)
+	_, id := w.openCase(1)
+	w.attach(id, "协议.txt", []byte("社区戒毒协议，测试文本。"))
+	first := w.objects()
+	w.attach(id, "告知书.txt", []byte("告知书，测试文本。"))
+	events := w.stored(record.StreamOf("drugs", id))
+	one, two := events[len(events)-2].ID, events[len(events)-1].ID
+	for _, path := range w.objects() {
+		if slices.Contains(first, path) {
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw[len(raw)-1] ^= 1
+			if err := os.WriteFile(path, raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := &forger{world: w}
+	data, _ := json.Marshal(map[string]string{"stream": record.StreamOf("person", uuid.New())})
+	crashed := f.odd("citizenid-"+strings.Repeat("0e", 32), commands.ClaimedType, data, w.claimMeta())
+	_, found := w.verify()
+	named(t, found, audit.Attachments, one, "was altered")
+	named(t, found, audit.Attachments, two, "is missing")
+	if n := len(failures(found)); n != 2 {
+		t.Errorf("%d failures:%s", n, show(found))
+	}
+	if !slices.ContainsFunc(found, func(x audit.Finding) bool {
+		return x.Severity == audit.Note && x.Check == audit.Claims && x.Event == crashed
+	}) {
+		t.Errorf("a claim without its stream is noted; found:%s", show(found))
+	}
+}
+
+// claimMeta is the metadata of some claim.
+func (w *world) claimMeta() []byte {
+	w.t.Helper()
+	for s, err := range w.Journal.All(w.t.Context(), 0) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if s.Type == commands.ClaimedType {
+			return s.Meta
+		}
+	}
+	w.t.Fatal("there is no claim")
+	return nil
+}
