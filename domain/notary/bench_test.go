@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"yidang/domain/journal"
+	"yidang/domain/journal/embedded"
 )
 
 // benchEvents are events of the size that casework has.
@@ -52,4 +54,54 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)*float64(len(m))/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkFollow catches up with a journal: reading over the protocol, hashing, and storing.
+func BenchmarkFollow(b *testing.B) {
+	const size = 200_000
+	dir := b.TempDir()
+	server, err := embedded.Start(b.Context(), embedded.Options{Dir: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer server.Close()
+	j, err := journal.Open(b.Context(), server.Connection())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer j.Close()
+	for i, m := 0, benchEvents(size, 2000); i < size; i += 1000 {
+		events := make([]journal.Proposed, 1000)
+		for k, e := range m[i : i+1000] {
+			events[k] = journal.Proposed{ID: e.ID, Type: e.Type, Binary: true, Meta: e.Meta, Data: e.Data}
+		}
+		if _, err := j.Append(b.Context(), fmt.Sprintf("drugs-%d", i/1000), journal.NoStream, events...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		n, err := Open(b.Context(), Options{Journal: j, Dir: b.TempDir(), Origin: origin, Scrub: -1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(b.Context())
+		done := make(chan error)
+		go func() { done <- n.Run(ctx) }()
+		n.until(ctx, 0, func(s *seen) bool { return s.size == size })
+		stop()
+		<-done
+		n.Close()
+	}
+	b.ReportMetric(size*float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
+}
+
+// BenchmarkProof proves single events of a tree of 300,000.
+func BenchmarkProof(b *testing.B) {
+	n := stuff(b, 300_000)
+	b.ReportAllocs()
+	for i := int64(0); b.Loop(); i++ {
+		if _, err := n.Proof(b.Context(), madeUp(i*7919%300_000).ID); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

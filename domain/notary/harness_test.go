@@ -38,11 +38,13 @@ func start(t *testing.T) *world {
 	return w
 }
 
-func (w *world) makeKey() keyfile.Key {
-	w.Helper()
-	k, err := keyfile.Load(filepath.Join(w.TempDir(), "log.key"), origin, keyfile.Log)
+func (w *world) makeKey() keyfile.Key { return makeKey(w) }
+
+func makeKey(t testing.TB) keyfile.Key {
+	t.Helper()
+	k, err := keyfile.Load(filepath.Join(t.TempDir(), "log.key"), origin, keyfile.Log)
 	if err != nil {
-		w.Fatal(err)
+		t.Fatal(err)
 	}
 	return k
 }
