@@ -90,10 +90,14 @@ func content(t testing.TB, v *Views) (lines []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	codes := map[uint16]string{}
+	for code, number := range s.tallies.codes {
+		codes[number] = code
+	}
 	for sc, keys := range s.tallies.scopes {
 		village, n := int64(sc)&(1<<56-1)>>28, int64(sc)&(1<<28-1)
 		for key, count := range keys {
-			lines = append(lines, fmt.Sprintf("tally %d %s %s %v %d", sc>>56, s.places.id(village), s.places.id(n), key, count))
+			lines = append(lines, fmt.Sprintf("tally %d %s %s %s %d %d %d", sc>>56, s.places.id(village), s.places.id(n), codes[key.code], key.due, key.opens, count))
 		}
 	}
 	slices.Sort(lines)

@@ -13,7 +13,8 @@ import (
 type tallies struct {
 	mu       sync.Mutex
 	position uint64 // of the commit that changed them last
-	scopes   map[scope]map[tallyKey]int
+	scopes   map[scope]map[tallyDays]int32
+	codes    map[string]uint16 // a number for each code
 	sums     map[scope]standings // of the day asked about last, until the scope changes
 }
 
@@ -28,6 +29,12 @@ type tallyKey struct {
 	due, opens int64 // days
 }
 
+// tallyDays is a tallyKey as it is kept, some hundred thousand times: without pointers, which garbage collection would follow.
+type tallyDays struct {
+	code       uint16
+	due, opens int32
+}
+
 // tallyChange is what a transaction changes; it is applied once it has committed.
 type tallyChange map[tallyPlace]int
 
@@ -37,7 +44,7 @@ type tallyPlace struct {
 }
 
 func newTallies() *tallies {
-	return &tallies{scopes: map[scope]map[tallyKey]int{}, sums: map[scope]standings{}}
+	return &tallies{scopes: map[scope]map[tallyDays]int32{}, codes: map[string]uint16{}, sums: map[scope]standings{}}
 }
 
 // count adds a case's open duties, times sign.
@@ -81,11 +88,17 @@ func (t *tallies) apply(change tallyChange, position uint64) {
 		delete(t.sums, at.scope)
 		m := t.scopes[at.scope]
 		if m == nil {
-			m = map[tallyKey]int{}
+			m = map[tallyDays]int32{}
 			t.scopes[at.scope] = m
 		}
-		if m[at.key] += n; m[at.key] == 0 {
-			delete(m, at.key)
+		code, ok := t.codes[at.key.code]
+		if !ok {
+			code = uint16(len(t.codes))
+			t.codes[at.key.code] = code
+		}
+		key := tallyDays{code, int32(at.key.due), int32(at.key.opens)}
+		if m[key] += int32(n); m[key] == 0 {
+			delete(m, key)
 		}
 	}
 }
@@ -103,7 +116,7 @@ func (t *tallies) load(c *sealed.Conn, position uint64) error {
 		return err
 	}
 	t.mu.Lock()
-	t.scopes, t.sums = map[scope]map[tallyKey]int{}, map[scope]standings{}
+	t.scopes, t.sums = map[scope]map[tallyDays]int32{}, map[scope]standings{}
 	t.mu.Unlock()
 	t.apply(change, position)
 	return nil
@@ -133,15 +146,19 @@ func (t *tallies) of(s scope, code string, today int64) standings {
 		return n
 	}
 	n := standings{today: today}
+	number, ok := t.codes[code]
+	if code != "" && !ok {
+		return n
+	}
 	for key, many := range t.scopes[s] {
 		switch {
-		case code != "" && key.code != code:
-		case today < key.opens:
-			n.upcoming += many
-		case today > key.due:
-			n.overdue += many
+		case code != "" && key.code != number:
+		case today < int64(key.opens):
+			n.upcoming += int(many)
+		case today > int64(key.due):
+			n.overdue += int(many)
 		default:
-			n.due += many
+			n.due += int(many)
 		}
 	}
 	if code == "" {
