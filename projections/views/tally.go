@@ -14,7 +14,7 @@ type tallies struct {
 	mu       sync.Mutex
 	position uint64 // of the commit that changed them last
 	scopes   map[scope]map[tallyDays]int32
-	codes    map[string]uint16 // a number for each code
+	codes    map[string]uint16   // a number for each code
 	sums     map[scope]standings // of the day asked about last, until the scope changes
 }
 
