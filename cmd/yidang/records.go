@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,17 +14,20 @@ import (
 	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
 	"yidang/projections/follow"
+	"yidang/projections/oversight"
 	"yidang/projections/views"
 )
 
 // records is the record with its views, kept up to date in the background: what the command line and the server work on.
 type records struct {
 	*core
-	views    *views.Views
-	follower *follow.Follower
-	metrics  *follow.Metrics
-	stopped  chan error // the follower's end
-	stop     context.CancelFunc
+	views     *views.Views
+	follower  *follow.Follower
+	oversight *oversight.Index
+	watcher   *follow.Follower // of oversight
+	metrics   *follow.Metrics
+	running   sync.WaitGroup // the followers
+	stop      context.CancelFunc
 }
 
 // withRecord opens the record with its views, waits until they are current, and closes everything afterwards.
@@ -51,7 +55,7 @@ func openRecords(p *program, now func() time.Time) (_ *records, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &records{core: c, stopped: make(chan error, 1), stop: func() {}}
+	r := &records{core: c, stop: func() {}}
 	defer func() {
 		if err != nil {
 			r.close()
@@ -61,17 +65,55 @@ func openRecords(p *program, now func() time.Time) (_ *records, err error) {
 		return nil, err
 	}
 	c.closers = append(c.closers, r.views.Close)
-	c.exec.Precheck = r.precheck
+	if r.oversight, err = oversight.Open(p.ctx, oversight.Options{Path: filepath.Join(p.config.projectionsDir(), "oversight.db"), Key: c.vault.Secret("oversight"), Catalog: c.catalog, Log: p.log}); err != nil {
+		return nil, err
+	}
+	c.closers = append(c.closers, r.oversight.Close)
+	c.exec.Precheck, c.exec.Responsible = r.precheck, r.oversight.Responsible
 	r.metrics = follow.NewMetrics(c.registry)
 	r.follower = follow.New(follow.Options{Source: c.journal, Codec: c.exec.Codec, Projection: r.views, Metrics: r.metrics, Log: p.log, OnEvent: c.exec.Observe})
+	r.watcher = follow.New(follow.Options{Source: c.journal, Codec: oversight.NewOpener(c.exec.Codec), Projection: erasing{r.oversight, r}, Metrics: r.metrics, Log: p.log})
 	ctx, stop := context.WithCancel(context.WithoutCancel(p.ctx))
 	r.stop = stop
-	go func() { r.stopped <- r.follow(ctx, p) }()
+	r.running.Go(func() { r.follow(ctx, p) })
+	r.running.Go(func() {
+		if err := r.watcher.Run(ctx); err != nil && ctx.Err() == nil {
+			p.log.Error("oversight stopped", "error", err)
+		}
+	})
 	return r, nil
 }
 
+// erasing is the oversight index, and sees to it that what an erasure promises is done: the key destroyed, which a crash
+// between the record and the act may have left, or which another server recorded, and the views blanked. It comes before
+// the batch is stored, so that it is done again until it is done.
+type erasing struct {
+	*oversight.Index
+	r *records
+}
+
+// Apply is documented at follow.Projection.
+func (e erasing) Apply(ctx context.Context, b follow.Batch) error {
+	for _, event := range b.Events {
+		if event.Type != record.ErasedType {
+			continue
+		}
+		erased, _ := event.Data.(record.FileErased)
+		if err := e.r.exec.FinishErasure(ctx, event.Stream, erased.Basis); err != nil {
+			return err
+		}
+		if err := e.r.follower.Wait(ctx, event.Position); err != nil { // what the views have not applied yet cannot be blanked
+			return err
+		}
+		if err := e.r.views.Forget(ctx, event.Stream); err != nil {
+			return err
+		}
+	}
+	return e.Index.Apply(ctx, b)
+}
+
 // follow keeps the views up to date. New views of a long log are built file by file first.
-func (r *records) follow(ctx context.Context, p *program) error {
+func (r *records) follow(ctx context.Context, p *program) {
 	head, _, err := r.journal.Head(ctx)
 	if err == nil && !r.views.Ready() && head >= longLog {
 		err = r.views.Rebuild(ctx, views.RebuildOptions{Source: r.journal, Codec: r.exec.Codec, Metrics: r.metrics})
@@ -82,7 +124,6 @@ func (r *records) follow(ctx context.Context, p *program) error {
 	if err != nil && ctx.Err() == nil {
 		p.log.Error("views stopped", "error", err)
 	}
-	return err
 }
 
 func (c *core) viewsOptions(p *program) views.Options {
@@ -93,10 +134,8 @@ func (c *core) viewsOptions(p *program) views.Options {
 }
 
 func (r *records) close() error {
-	if r.follower != nil {
-		r.stop()
-		<-r.stopped
-	}
+	r.stop()
+	r.running.Wait()
 	return r.core.close()
 }
 
@@ -156,8 +195,10 @@ func (r *records) settled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.follower.Wait(ctx, head); err != nil {
-		return err
+	for _, f := range []*follow.Follower{r.follower, r.watcher} {
+		if err := f.Wait(ctx, head); err != nil {
+			return err
+		}
 	}
 	for !r.views.Ready() { // of an empty journal there is no position to wait for
 		select {

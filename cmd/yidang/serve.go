@@ -161,6 +161,7 @@ func (r *records) apiOptions(p *program, stats *statistics, log *notary.Notary) 
 		Ready: []api.Part{
 			{Name: "journal", Check: r.journalReady, Needed: true},
 			{Name: "views", Check: func(context.Context) error { return notBehind(r.follower.Status()) }, Needed: true},
+			{Name: "oversight", Check: func(context.Context) error { return notBehind(r.watcher.Status()) }},
 			{Name: "notary", Check: func(context.Context) error { return log.Status().Err }},
 			{Name: "reports", Check: stats.ready},
 		},
