@@ -27,6 +27,7 @@ type writer struct {
 	dirty map[string]*dirty
 	order []*dirty // in the order first touched: rows get their numbers in it
 	tally tallyChange
+	all   *tallies // counted anew with the index; nil when that was there
 }
 
 // dirty is a file that the batch changes. Its row is written once, at the end.
@@ -44,6 +45,7 @@ type dirty struct {
 // Apply stores what follows from a batch, with its position, in one transaction. It is documented at follow.Projection.
 func (s *store) Apply(ctx context.Context, b follow.Batch) error {
 	var change tallyChange
+	var all *tallies
 	err := s.write(ctx, func(w *writer) error {
 		for _, e := range b.Events {
 			if e.Position <= s.position { // a rebuilt file may be ahead of its follower
@@ -61,15 +63,19 @@ func (s *store) Apply(ctx context.Context, b follow.Batch) error {
 				return err
 			}
 		}
-		change = w.tally
+		change, all = w.tally, w.all
 		s.position, s.started = max(s.position, b.UpTo), true
 		return w.setMeta("position", int64(s.position))
 	})
 	if err != nil {
 		return err
 	}
-	if s.indexing {
+	if all != nil { // of the rows as this batch leaves them
+		s.tallies.take(all, s.position)
+	} else if s.indexing {
 		s.tallies.apply(change, s.position)
+	}
+	if s.indexing {
 		s.indexed.Store(true)
 	}
 	return nil
@@ -408,7 +414,7 @@ func (s *store) forget(ctx context.Context, streams []string) error {
 		return err
 	})
 	if err == nil && s.indexing {
-		s.tallies.apply(change, s.position)
+		s.tallies.apply(change, s.stored)
 	}
 	return err
 }
@@ -476,7 +482,7 @@ func (s *store) Fill(ctx context.Context, events []record.Event, p follow.Part) 
 		if !p.Whole() {
 			return nil
 		}
-		s.position, s.started = p.Until, true
+		s.position, s.stored, s.started = p.Until, p.Until, true
 		return w.setMeta("position", int64(p.Until))
 	})
 }

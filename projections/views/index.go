@@ -317,6 +317,7 @@ func (w *writer) indexCases() error {
 		entries = entries[:0]
 		return nil
 	}
+	w.all = newTallies()
 	places := map[int64]*caseRow{} // without their duties
 	err := query(w.c, `SELECT `+caseColumns+` FROM cases`, nil, func(st *sqlite3.Stmt) error {
 		k, err := scanCase(st)
@@ -324,7 +325,7 @@ func (w *writer) indexCases() error {
 			return err
 		}
 		places[k.n] = &caseRow{n: k.n, village: k.village, sealed: k.sealed}
-		w.tally.count(k, 1)
+		w.all.add(k)
 		for _, e := range k.listEntries() {
 			if err := w.addListed(e); err != nil {
 				return err

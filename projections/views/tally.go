@@ -103,23 +103,34 @@ func (t *tallies) apply(change tallyChange, position uint64) {
 	}
 }
 
+// load counts the rows that are there.
 func (t *tallies) load(c *sealed.Conn, position uint64) error {
-	var change tallyChange
+	fresh := newTallies()
 	err := query(c, `SELECT `+caseColumns+` FROM cases WHERE open = 1`, nil, func(st *sqlite3.Stmt) error {
 		k, err := scanCase(st)
 		if err == nil {
-			change.count(k, 1)
+			fresh.add(k)
 		}
 		return err
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		t.take(fresh, position)
 	}
+	return err
+}
+
+// add counts one case. A change of all cases at once would take several times what it leaves.
+func (t *tallies) add(k *caseRow) {
+	var change tallyChange
+	change.count(k, 1)
+	t.apply(change, 0)
+}
+
+// take makes t what fresh is, whose use ends.
+func (t *tallies) take(fresh *tallies, position uint64) {
 	t.mu.Lock()
-	t.scopes, t.sums = map[scope]map[tallyDays]int32{}, map[scope]standings{}
-	t.mu.Unlock()
-	t.apply(change, position)
-	return nil
+	defer t.mu.Unlock()
+	t.position, t.scopes, t.codes, t.sums = position, fresh.scopes, fresh.codes, map[scope]standings{}
 }
 
 // sum counts by standing what is open today in the scopes plus, less what is in minus, of one code or, when it is empty,
