@@ -279,6 +279,11 @@ func (l *life) feed(dir string, catalog Catalog) *Index {
 		if err := x.Apply(context.Background(), b); err != nil {
 			l.t.Fatal(err)
 		}
+		if l.draw("again", 5) == 0 { // what was taken in already changes nothing
+			if err := x.Apply(context.Background(), b); err != nil {
+				l.t.Fatal(err)
+			}
+		}
 		i = max(i+n, 1)
 	}
 	return x
