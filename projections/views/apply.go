@@ -46,7 +46,9 @@ type dirty struct {
 func (s *store) Apply(ctx context.Context, b follow.Batch) error {
 	var change tallyChange
 	var all *tallies
+	stored := s.stored
 	err := s.write(ctx, func(w *writer) error {
+		before := w.c.TotalChanges()
 		for _, e := range b.Events {
 			if e.Position <= s.position { // a rebuilt file may be ahead of its follower
 				continue
@@ -64,21 +66,46 @@ func (s *store) Apply(ctx context.Context, b follow.Batch) error {
 			}
 		}
 		change, all = w.tally, w.all
+		had := s.started
 		s.position, s.started = max(s.position, b.UpTo), true
-		return w.setMeta("position", int64(s.position))
+		if had && w.c.TotalChanges() == before && s.position-stored < idleEvents {
+			return nil
+		}
+		stored = s.position
+		return w.setMeta("position", int64(stored))
 	})
 	if err != nil {
 		return err
 	}
+	s.stored = stored
 	if all != nil { // of the rows as this batch leaves them
-		s.tallies.take(all, s.position)
+		s.tallies.take(all, stored)
 	} else if s.indexing {
-		s.tallies.apply(change, s.position)
+		s.tallies.apply(change, stored)
 	}
 	if s.indexing {
 		s.indexed.Store(true)
 	}
+	s.shown.Store(&shown{stored, s.position})
 	return nil
+}
+
+// idleEvents is how far the log may go on without anything for the views before they store that they have seen it. A
+// commit makes every reader forget the pages it has in memory, and each reading of a file is an event. After a crash so
+// many events are looked at again.
+const idleEvents = 2000
+
+// shown says that the log changes nothing from the position stored last up to another.
+type shown struct{ stored, position uint64 }
+
+// settle stores the position when it is ahead of the one stored.
+func (s *store) settle(ctx context.Context) error {
+	if s.position == s.stored {
+		return nil
+	}
+	return s.db.Write(ctx, func(c *sealed.Conn) error {
+		return (&writer{s: s, c: c, ctx: ctx}).setMeta("position", int64(s.position))
+	})
 }
 
 // write runs a transaction. When it fails, everything kept in memory is read again from what is stored.

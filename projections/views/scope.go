@@ -62,9 +62,9 @@ func (r reach) sees(k *caseRow) bool {
 
 // reader reads within one snapshot.
 type reader struct {
-	c  *sealed.Conn
-	s  *store
-	at uint64 // position of the snapshot
+	c      *sealed.Conn
+	s      *store
+	stored uint64 // position in the snapshot
 
 	cases  map[int64]*caseRow
 	people map[int64]*personRow

@@ -77,11 +77,13 @@ type store struct {
 	// villages are the units where people live, by code: what officers reach is worked out from them for every list.
 	villages atomic.Pointer[[]uuid.UUID]
 	indexed  atomic.Bool // the entries are made; set once
+	shown    atomic.Pointer[shown]
 
 	// Of the writer only.
 	conn                 *sealed.Conn // during a transaction
 	lastPerson, lastCase int64        // highest n given out
 	position             uint64
+	stored               uint64 // the position as stored, see idleEvents
 	started              bool
 	indexing             bool // indexed as the open transaction sees it
 }
@@ -122,11 +124,12 @@ func (s *store) start(ctx context.Context) error {
 
 // reload reads what the writer keeps in memory, at the start and after a transaction that failed.
 func (s *store) reload(c *sealed.Conn) error {
-	s.position, s.started, s.indexing = 0, false, false
+	s.position, s.stored, s.started, s.indexing = 0, 0, false, false
 	err := query(c, `SELECT key, value FROM meta`, nil, func(st *sqlite3.Stmt) error {
 		switch st.ColumnText(0) {
 		case "position":
 			s.position, s.started = uint64(st.ColumnInt64(1)), true
+			s.stored = s.position
 		case "indexed":
 			s.indexing = st.ColumnInt64(1) != 0
 		}
@@ -159,7 +162,9 @@ func corrupt(err error) error {
 	return err
 }
 
-func (s *store) close() error { return s.db.Close() }
+func (s *store) close() error {
+	return errors.Join(s.settle(context.Background()), s.db.Close())
+}
 
 // Name, Checkpoint and Apply make a store a follow.Projection: a rebuild feeds one that nobody reads yet.
 func (s *store) Name() string { return "views-rebuild" }
@@ -167,11 +172,19 @@ func (s *store) Name() string { return "views-rebuild" }
 func (s *store) Checkpoint(ctx context.Context) (position uint64, started bool, err error) {
 	err = s.db.Read(ctx, func(c *sealed.Conn) error {
 		return query(c, `SELECT value FROM meta WHERE key = 'position'`, nil, func(st *sqlite3.Stmt) error {
-			position, started = uint64(st.ColumnInt64(0)), true
+			position, started = s.showing(uint64(st.ColumnInt64(0))), true
 			return nil
 		})
 	})
 	return position, started, storeError(err)
+}
+
+// showing is the position that a snapshot shows in which another is stored.
+func (s *store) showing(stored uint64) uint64 {
+	if sh := s.shown.Load(); sh != nil && sh.stored == stored {
+		return sh.position
+	}
+	return stored
 }
 
 // exec runs a statement.

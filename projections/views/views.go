@@ -155,10 +155,10 @@ func (v *Views) read(ctx context.Context, f func(r *reader) error) (position uin
 	}
 	err = s.db.Read(ctx, func(c *sealed.Conn) error {
 		r := &reader{c: c, s: s}
-		if position, err = r.position(); err != nil {
+		if r.stored, err = r.position(); err != nil {
 			return err
 		}
-		r.at = position
+		position = s.showing(r.stored)
 		return f(r)
 	})
 	return position, storeError(err)

@@ -73,14 +73,14 @@ func (v *Views) Worklist(ctx context.Context, q WorklistQuery) (rows []DutyRow, 
 	return l.rows, l.next, l.counts, position, nil
 }
 
-// consistent reads on a snapshot and, beside it, what is kept in memory, which f says is of which position. When a commit
+// consistent reads on a snapshot and, beside it, what is kept in memory, which f says is of which position stored. When a commit
 // came between the two it reads again, a few times; then a count may be one batch off its rows.
 func (v *Views) consistent(ctx context.Context, f func(*reader) (uint64, error)) (position uint64, err error) {
 	for try := 0; ; try++ {
 		again := false
 		position, err = v.read(ctx, func(r *reader) error {
 			at, err := f(r)
-			again = at != r.at
+			again = at != r.stored
 			return err
 		})
 		if err != nil || !again || try == 3 {
@@ -110,7 +110,7 @@ type worklist struct {
 func (l *worklist) run() (uint64, error) {
 	l.r.cases, l.r.people = map[int64]*caseRow{}, map[int64]*personRow{}
 	if l.q.Case != uuid.Nil {
-		return l.r.at, l.ofCase()
+		return l.r.stored, l.ofCase()
 	}
 	l.choose()
 	var at uint64
