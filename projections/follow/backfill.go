@@ -154,11 +154,7 @@ func openPart(ctx context.Context, name string, s *spool, i int, o BackfillOptio
 	if err != nil {
 		return nil, err
 	}
-	type opened struct {
-		event record.Event
-		known bool
-	}
-	out := make([]opened, len(stored))
+	events, known := make([]record.Event, len(stored)), make([]bool, len(stored))
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var poison *Poison
@@ -166,7 +162,8 @@ func openPart(ctx context.Context, name string, s *spool, i int, o BackfillOptio
 	for from := 0; from < len(stored); from += each {
 		wg.Go(func() {
 			for j := from; j < min(from+each, len(stored)); j++ {
-				e, known, err := openPatiently(ctx, o.Codec, stored[j], func(err error) {
+				var err error
+				events[j], known[j], err = openPatiently(ctx, o.Codec, stored[j], func(err error) {
 					o.Log.WarnContext(ctx, "backfill waits", "projection", name, "error", err)
 				})
 				if err != nil {
@@ -177,7 +174,6 @@ func openPart(ctx context.Context, name string, s *spool, i int, o BackfillOptio
 					mu.Unlock()
 					return
 				}
-				out[j] = opened{e, known}
 			}
 		})
 	}
@@ -185,13 +181,16 @@ func openPart(ctx context.Context, name string, s *spool, i int, o BackfillOptio
 	if poison != nil {
 		return nil, poison
 	}
-	events := make([]record.Event, 0, len(out))
-	for _, e := range out {
-		if e.known {
-			events = append(events, e.event)
+	n := 0
+	for j := range events {
+		if known[j] {
+			if n < j {
+				events[n] = events[j]
+			}
+			n++
 		}
 	}
-	return events, nil
+	return events[:n], nil
 }
 
 // openPatiently waits while what it needs to open an event is away.

@@ -24,6 +24,7 @@ type spool struct {
 	files   []*os.File
 	writers []*bufio.Writer
 	sizes   []int64
+	scratch []byte
 }
 
 // spoolMark says what the files hold for certain; it is replaced as a whole. Whatever a file holds beyond its size was
@@ -171,21 +172,29 @@ func (s *spool) deal(ctx context.Context, o BackfillOptions) error {
 	return ctx.Err()
 }
 
+// header precedes each event in a part file: the length of what follows, and its sum.
+const header = 8
+
 func (s *spool) put(e journal.Stored) error {
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, e.Stream) // never fails
 	i := int(h.Sum32() % uint32(s.Of))
-	b := make([]byte, 8, 128+len(e.Stream)+len(e.Type)+len(e.Meta)+len(e.Data))
+	b := append(s.scratch[:0], make([]byte, header)...)
 	b = append(b, e.ID[:]...)
 	b = binary.AppendUvarint(b, e.Revision)
 	b = binary.AppendUvarint(b, e.Position)
 	b = binary.AppendVarint(b, e.Created.UnixNano())
-	for _, part := range [][]byte{[]byte(e.Stream), []byte(e.Type), e.Meta, e.Data} {
+	for _, word := range []string{e.Stream, e.Type} {
+		b = binary.AppendUvarint(b, uint64(len(word)))
+		b = append(b, word...)
+	}
+	for _, part := range [][]byte{e.Meta, e.Data} {
 		b = binary.AppendUvarint(b, uint64(len(part)))
 		b = append(b, part...)
 	}
-	binary.BigEndian.PutUint32(b, uint32(len(b)-8))
-	binary.BigEndian.PutUint32(b[4:], crc32.ChecksumIEEE(b[8:]))
+	s.scratch = b
+	binary.BigEndian.PutUint32(b, uint32(len(b)-header))
+	binary.BigEndian.PutUint32(b[4:], crc32.ChecksumIEEE(b[header:]))
 	s.sizes[i] += int64(len(b))
 	_, err := s.writers[i].Write(b)
 	return err
@@ -197,19 +206,25 @@ func (s *spool) part(i int) (events []journal.Stored, err error) {
 	if _, err := s.files[i].ReadAt(raw, 0); err != nil && !(errors.Is(err, io.EOF) && len(raw) == 0) {
 		return nil, err
 	}
+	count := 0
+	for rest := raw; len(rest) >= header; count++ {
+		rest = rest[min(header+int(binary.BigEndian.Uint32(rest)), len(rest)):]
+	}
+	events = make([]journal.Stored, 0, count)
+	seen := interned{} // the same few streams and types, over and over
 	for len(raw) > 0 {
-		if len(raw) < 8 {
+		if len(raw) < header {
 			return nil, s.damaged(i)
 		}
 		n, sum := int(binary.BigEndian.Uint32(raw)), binary.BigEndian.Uint32(raw[4:])
-		if len(raw) < 8+n || crc32.ChecksumIEEE(raw[8:8+n]) != sum {
+		if len(raw) < header+n || crc32.ChecksumIEEE(raw[header:header+n]) != sum {
 			return nil, s.damaged(i)
 		}
-		e, ok := readStored(raw[8 : 8+n])
+		e, ok := readStored(raw[header:header+n], seen)
 		if !ok {
 			return nil, s.damaged(i)
 		}
-		events, raw = append(events, e), raw[8+n:]
+		events, raw = append(events, e), raw[header+n:]
 	}
 	return events, nil
 }
@@ -219,7 +234,20 @@ func (s *spool) damaged(i int) error {
 	return errors.Join(fmt.Errorf("part file %d is damaged", i), s.anew())
 }
 
-func readStored(b []byte) (e journal.Stored, ok bool) {
+// interned holds each string once.
+type interned map[string]string
+
+func (w interned) of(b []byte) string {
+	if s, ok := w[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	w[s] = s
+	return s
+}
+
+// readStored reads one event; Meta and Data lie in b.
+func readStored(b []byte, seen interned) (e journal.Stored, ok bool) {
 	if len(b) < 16 {
 		return e, false
 	}
@@ -246,6 +274,6 @@ func readStored(b []byte) (e journal.Stored, ok bool) {
 		}
 		parts[i], b = b[size:size+int(n)], b[size+int(n):]
 	}
-	e.Stream, e.Type, e.Meta, e.Data = string(parts[0]), string(parts[1]), parts[2], parts[3]
+	e.Stream, e.Type, e.Meta, e.Data = seen.of(parts[0]), seen.of(parts[1]), parts[2], parts[3]
 	return e, len(b) == 0
 }
