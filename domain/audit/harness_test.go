@@ -37,12 +37,12 @@ const origin = "yidang.example/township"
 // world is a township with its attachments and its log.
 type world struct {
 	*commandstest.Town
-	t     *testing.T
+	t     testing.TB
 	blobs *attachments.Store
 	key   keyfile.Key
 }
 
-func start(t *testing.T) *world {
+func start(t testing.TB) *world {
 	t.Helper()
 	w := &world{Town: commandstest.Start(t), t: t}
 	var err error
@@ -61,8 +61,9 @@ func (w *world) openBlobs() {
 	}
 }
 
-func (w *world) blobDir() string   { return filepath.Join(w.Dir, "blobs") }
-func (w *world) notaryDir() string { return filepath.Join(w.Dir, "notary") }
+func (w *world) blobDir() string    { return filepath.Join(w.Dir, "blobs") }
+func (w *world) journalDir() string { return filepath.Join(w.Dir, "journal") }
+func (w *world) notaryDir() string  { return filepath.Join(w.Dir, "notary") }
 
 // restart closes and opens the record; between is what is done while the journal is down.
 func (w *world) restart(between func()) {
@@ -177,7 +178,7 @@ func show(found []audit.Finding) string {
 }
 
 // named wants a failure of a check that names an event.
-func named(t *testing.T, found []audit.Finding, check audit.Check, event uuid.UUID, says string) {
+func named(t testing.TB, found []audit.Finding, check audit.Check, event uuid.UUID, says string) {
 	t.Helper()
 	for _, f := range found {
 		if f.Severity == audit.Failure && f.Check == check && f.Event == event && strings.Contains(f.What.En, says) {
