@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"filippo.io/torchwood"
-	"golang.org/x/mod/sumdb/note"
 
 	"yidang/domain/journal"
 	"yidang/domain/notary/keyfile"
@@ -31,7 +30,7 @@ func (w *world) witness(name string) *onlooker {
 		w.Fatal(err)
 	}
 	o := &onlooker{}
-	o.Server, err = witness.Open(witness.Options{Dir: w.TempDir(), Key: k, Logs: []witness.Log{{Origin: origin, Keys: []note.Verifier{publicKey(w, w.key)}}}})
+	o.Server, err = witness.Open(witness.Options{Dir: w.TempDir(), Key: k, Logs: witness.Logs(publicKey(w, w.key))})
 	if err != nil {
 		w.Fatal(err)
 	}

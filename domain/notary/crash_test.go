@@ -50,9 +50,8 @@ func crashChild(dir string) error {
 	if err != nil {
 		return err
 	}
-	s, err1 := note.NewSigner(k.Signer())
-	v, err2 := note.NewVerifier(k.Verifier())
-	if err := errors.Join(err1, err2); err != nil {
+	s, v, err := k.Note()
+	if err != nil {
 		return err
 	}
 	n, err := Open(ctx, Options{Journal: j, Dir: dir + "/notary", Signer: s, Keys: []note.Verifier{v}, Every: time.Millisecond, Scrub: -1})

@@ -160,6 +160,7 @@ func TestFork(t *testing.T) {
 	w.up()
 	twin.up()
 	a, b := w.run(w.options()), twin.run(twin.options())
+	before, _, _ := a.Checkpoint()
 	w.add(10)
 	twin.add(10)
 	a.signedAll(30)
@@ -173,7 +174,7 @@ func TestFork(t *testing.T) {
 	}
 	// The twin's checkpoint, seen by an auditor of the first journal.
 	signed, _, _ := b.Checkpoint()
-	_, found := verify(t, VerifyOptions{Journal: w.journal, Policy: w.policy(), Known: [][]byte{signed}})
+	_, found := verify(t, VerifyOptions{Journal: w.journal, Policy: w.policy(), Known: [][]byte{before, signed}})
 	if len(found) != 1 || found[0].Leaf != 20 {
 		t.Errorf("%+v", found)
 	}

@@ -71,7 +71,7 @@ func (w *world) down() {
 // publicKey is a key's public half.
 func publicKey(t testing.TB, k keyfile.Key) note.Verifier {
 	t.Helper()
-	v, err := note.NewVerifier(k.Verifier())
+	_, v, err := k.Note()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func publicKey(t testing.TB, k keyfile.Key) note.Verifier {
 
 func signer(t testing.TB, k keyfile.Key) note.Signer {
 	t.Helper()
-	s, err := note.NewSigner(k.Signer())
+	s, _, err := k.Note()
 	if err != nil {
 		t.Fatal(err)
 	}

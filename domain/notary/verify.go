@@ -118,11 +118,17 @@ type verifier struct {
 	recent  []int64             // keys of roots, oldest first
 
 	lastSigned int64 // size
-	good       int64 // size of the newest checkpoint whose root is right
-	suspect    Finding
-	wrong      bool // a root was wrong; all later ones are, and one finding is enough
+	// Checkpoints of the journal and those kept elsewhere vouch apart: a thief of the key can sign the former anew.
+	here, elsewhere trail
 
 	progressed time.Time
+}
+
+// trail is how far a series of checkpoints has been right.
+type trail struct {
+	good    int64   // size of the newest one whose root is right
+	suspect Finding // of the first leaf after those
+	wrong   bool    // a root was wrong; all later ones are, and one finding is enough
 }
 
 const recentRoots = 4096
@@ -191,8 +197,10 @@ func (v *verifier) chunk(c *chunk) error {
 }
 
 func (v *verifier) leaf(e *journal.Stored, hash tlog.Hash) error {
-	if v.Leaves == v.good {
-		v.suspect = Finding{Position: e.Position, Event: e.ID, Leaf: v.Leaves}
+	for _, t := range []*trail{&v.here, &v.elsewhere} {
+		if v.Leaves == t.good {
+			t.suspect = Finding{Position: e.Position, Event: e.ID, Leaf: v.Leaves}
+		}
 	}
 	if len(e.Stream) > journal.MaxName || len(e.Type) > journal.MaxName {
 		v.find(Finding{e.Position, e.ID, v.Leaves, "the name of its stream or type is longer than the log can hold", "find out which program wrote it"})
@@ -215,11 +223,12 @@ func (v *verifier) leaf(e *journal.Stored, hash tlog.Hash) error {
 	v.Leaves++
 	for len(v.known) > 0 && v.known[0].N <= v.Leaves {
 		if v.known[0].N == v.Leaves {
-			v.root(v.known[0].Tree, "a checkpoint that was kept elsewhere", nil)
+			v.root(v.known[0].Tree, "a checkpoint that was kept elsewhere", &v.elsewhere)
 		}
 		v.known = v.known[1:]
 	}
-	for err == nil && v.current != nil && v.current.err == nil && v.current.N <= v.Leaves {
+	// What is wrong by itself is not waited for: behind it may be one that is due now.
+	for err == nil && v.current != nil && (v.current.err != nil || v.current.N <= v.Leaves) {
 		err = v.checkpoint()
 	}
 	return err
@@ -230,14 +239,14 @@ func (v *verifier) leaf(e *journal.Stored, hash tlog.Hash) error {
 func (v *verifier) checkpointAt(e *journal.Stored) error {
 	for v.current != nil && v.current.event.Revision <= e.Revision {
 		if c := v.current; c.err == nil && c.N > v.Leaves {
-			if f := v.suspect; !v.wrong && v.good < v.Leaves {
+			if f := v.here.suspect; !v.here.wrong && v.here.good < v.Leaves {
 				f.What = fmt.Sprintf("of the events from this one to the checkpoint over %d leaves (revision %d) %d are missing", c.N, c.event.Revision, c.N-v.Leaves)
 				f.Remedy = restoreJournal
 				v.find(f)
-			} else if !v.wrong {
+			} else if !v.here.wrong {
 				v.findCheckpoint(c, fmt.Sprintf("it was signed over %d leaves, and the journal has %d before it", c.N, v.Leaves))
 			}
-			v.wrong = true
+			v.here.wrong = true
 			if err := v.advance(); err != nil {
 				return err
 			}
@@ -265,13 +274,13 @@ func (v *verifier) checkpoint() error {
 		v.findCheckpoint(c, fmt.Sprintf("it signs %d leaves after %d were signed", c.N, v.lastSigned))
 	case c.event.Type == signedType:
 		v.lastSigned = c.N
-		if v.root(c.Tree, "the signed checkpoint", c) {
+		if v.root(c.Tree, "the signed checkpoint", &v.here) {
 			v.SignedSize = c.N
 		}
 	default:
 		if hash, ok := v.roots[c.N]; !ok {
 			v.findCheckpoint(c, "it was cosigned and not signed before")
-		} else if hash != c.Hash && !v.wrong {
+		} else if hash != c.Hash && !v.here.wrong {
 			v.findCheckpoint(c, "it was cosigned with another root than the journal's")
 		} else if hash == c.Hash && c.quorum {
 			v.CosignedSize = max(v.CosignedSize, c.N)
@@ -286,31 +295,27 @@ func (v *verifier) findCheckpoint(c *checkpoint, what string) {
 }
 
 // root compares the tree of all leaves read so far with what was signed.
-func (v *verifier) root(signed tlog.Tree, by string, c *checkpoint) bool {
+func (v *verifier) root(signed tlog.Tree, by string, t *trail) bool {
 	hash := v.edge.root()
-	if signed.N != v.Leaves { // leaves have been read since; only a size that was signed twice gets here
-		if known, ok := v.roots[signed.N]; ok {
-			hash = known
-		}
-	}
 	v.remember(signed.N, hash)
 	if hash == signed.Hash {
-		v.good = max(v.good, signed.N)
+		t.good = signed.N
 		return true
 	}
-	if !v.wrong {
-		v.wrong = true
-		f := v.suspect
-		f.What = fmt.Sprintf("the events of leaves %d to %d are not those that %s of size %d covers: one of them was changed, removed, added or moved", v.good, signed.N-1, by, signed.N)
-		if v.good == signed.N-1 {
-			f.What = fmt.Sprintf("the event is not the one that %s of size %d covers", by, signed.N)
-		}
-		f.Remedy = restoreJournal
-		if c == nil {
-			f.Remedy = "the signing key may be stolen: change it; " + restoreJournal
-		}
-		v.find(f)
+	if t.wrong {
+		return false
 	}
+	t.wrong = true
+	f := t.suspect
+	f.What = fmt.Sprintf("the events of leaves %d to %d are not those that %s of size %d covers: one of them was changed, removed, added or moved", t.good, signed.N-1, by, signed.N)
+	if t.good == signed.N-1 {
+		f.What = fmt.Sprintf("the event is not the one that %s of size %d covers", by, signed.N)
+	}
+	f.Remedy = restoreJournal
+	if t == &v.elsewhere && !v.here.wrong {
+		f.Remedy = "the journal was signed anew: the signing key is stolen, change it; " + restoreJournal
+	}
+	v.find(f)
 	return false
 }
 

@@ -154,6 +154,25 @@ func TestVerifyTampered(t *testing.T) {
 			break
 		}
 	})
+	t.Run("garbage between", func(t *testing.T) {
+		// What does not belong there is told once and hides nothing, nor makes what is right look wrong.
+		var m memory
+		added := uint64(0)
+		for _, e := range clean {
+			if e.Stream == Stream {
+				if e.Revision == 2 {
+					m = append(m, journal.Stored{Stream: Stream, Revision: 2, Type: signedType, Position: e.Position, Data: []byte("x")})
+					added = 1
+				}
+				e.Revision += added
+			}
+			m = append(m, e)
+		}
+		s, found := verify(t, VerifyOptions{Journal: m, Policy: w.policy(), Dir: w.dir})
+		if len(found) != 1 || s.SignedSize != 400 {
+			t.Errorf("%+v %+v", s, found)
+		}
+	})
 	t.Run("foreign key", func(t *testing.T) {
 		other := w.makeKey()
 		_, found := verify(t, VerifyOptions{Journal: memory(clean), Policy: (*Policy)(nil).WithLogs(publicKey(t, other))})

@@ -18,6 +18,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"yidang/domain/record"
 )
 
@@ -62,6 +64,13 @@ func Load(path, name string, kind Kind) (Key, error) {
 // ValidName says whether signed notes can carry the name.
 func ValidName(name string) bool {
 	return name != "" && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || r == '+' || r < 0x20 })
+}
+
+// Note is both halves of a log's key as signed notes use them.
+func (k Key) Note() (note.Signer, note.Verifier, error) {
+	s, err1 := note.NewSigner(k.Signer())
+	v, err2 := note.NewVerifier(k.Verifier())
+	return s, v, errors.Join(err1, err2)
 }
 
 // Signer is the private key in the form that note.NewSigner takes, for keys of a log.

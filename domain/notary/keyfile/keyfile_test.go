@@ -37,11 +37,7 @@ func TestLoad(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".key-*")); len(left) > 0 {
 		t.Error("private keys are left behind:", left)
 	}
-	s, err := note.NewSigner(keys[0].Signer())
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := note.NewVerifier(keys[0].Verifier())
+	s, v, err := keys[0].Note()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,19 @@ import (
 type Log struct {
 	Origin string
 	Keys   []note.Verifier // any of which may have signed; their names are the origin
+}
+
+// Logs makes the list of logs from their verifier keys: the name of a key is the origin of its log.
+func Logs(keys ...note.Verifier) []Log {
+	var logs []Log
+	for _, k := range keys {
+		i := slices.IndexFunc(logs, func(l Log) bool { return l.Origin == k.Name() })
+		if i < 0 {
+			i, logs = len(logs), append(logs, Log{Origin: k.Name()})
+		}
+		logs[i].Keys = append(logs[i].Keys, k)
+	}
+	return logs
 }
 
 // Options of a Server. Dir, Key and at least one log are required.

@@ -113,7 +113,7 @@ func start(t *testing.T) *world {
 
 func (w *world) up() {
 	w.Helper()
-	w.server = must(Open(Options{Dir: w.dir, Key: w.wKey, Logs: []Log{{origin, []note.Verifier{must(note.NewVerifier(w.logKey.Verifier()))(w)}}}}))(w)
+	w.server = must(Open(Options{Dir: w.dir, Key: w.wKey, Logs: Logs(must(note.NewVerifier(w.logKey.Verifier()))(w))}))(w)
 }
 
 func (w *world) post(b []byte) (status int, contentType, answer string) {
@@ -228,7 +228,7 @@ func TestMemory(t *testing.T) {
 	if status, _, a := w.post(body(0, nil, log.checkpoint(10))); status != 200 {
 		t.Fatal(status, a)
 	}
-	if _, err := Open(Options{Dir: w.dir, Key: w.wKey, Logs: []Log{{origin, []note.Verifier{log.key}}}}); err == nil {
+	if _, err := Open(Options{Dir: w.dir, Key: w.wKey, Logs: Logs(log.key)}); err == nil {
 		t.Fatal("two witnesses share a directory")
 	}
 	w.server.Close()
