@@ -90,11 +90,42 @@ func (p *printer) drawable(s string) string {
 	return b.String()
 }
 
-// say writes a paragraph.
+// say writes a paragraph. It breaks the lines itself: the library's MultiCell drops a Chinese character where it breaks.
 func (p *printer) say(style string, size, indent float64, s string) {
 	p.SetFont("sc", style, size)
-	p.SetX(15 + indent)
-	p.MultiCell(180-indent, size*0.5, p.drawable(s), "", "L", false)
+	for _, l := range breakLines(p.drawable(s), 178-indent, p.GetStringWidth) {
+		p.SetX(15 + indent)
+		p.CellFormat(180-indent, size*0.5, l, "", 1, "L", false, 0, "")
+	}
+}
+
+// breakLines cuts text into lines of at most a width: after a space or beside a character that is no Latin letter or
+// digit, elsewhere only when there is no such place. Joined, the lines are the text, less its newlines.
+func breakLines(text string, width float64, measure func(string) float64) (lines []string) {
+	narrow := func(r rune) bool { return r < 0x2E80 && r != ' ' }
+	for _, paragraph := range strings.Split(text, "\n") {
+		rest := []rune(paragraph)
+		for len(rest) > 0 {
+			n, used := 0, 0.0
+			for n < len(rest) {
+				if used += measure(string(rest[n])); used > width && n > 0 {
+					break
+				}
+				n++
+			}
+			if n < len(rest) {
+				at := n
+				for at > 0 && narrow(rest[at-1]) && narrow(rest[at]) {
+					at--
+				}
+				if at > 0 {
+					n = at
+				}
+			}
+			lines, rest = append(lines, string(rest[:n])), rest[n:]
+		}
+	}
+	return lines
 }
 
 // drawPDF makes the PDF: the same as the page, from the same lines.
