@@ -16,6 +16,13 @@ type comparison struct {
 	moved bool  // the journal was moved: positions that differ are taken over
 }
 
+// behind is how often the end of a journal is looked for again before it counts as lost, and patience the time between:
+// a node of a cluster may be behind the one that was followed.
+const (
+	behind   = 3
+	patience = time.Second
+)
+
 // compare reads the journal again, hashes it again, and compares each leaf with the stored one. It returns the edge of
 // the tree that it has read. The error is a *Broken that names the first leaf the journal does not have as it was.
 func (n *Notary) compare(ctx context.Context, c comparison) (edge, error) {
@@ -32,40 +39,19 @@ func (n *Notary) compare(ctx context.Context, c comparison) (edge, error) {
 		}
 		after = row.position
 	}
-	var leaf []byte
-	for event, err := range n.Journal.All(ctx, after) {
-		if err != nil {
+	for attempt := 0; ; attempt++ {
+		if err := n.reread(ctx, c, &e, &rows, &after); err != nil {
 			return e, err
 		}
-		if !IsLeaf(event.Stream) {
-			continue
-		}
-		row, err := rows.read(ctx)
-		if err != nil {
-			return e, err
-		}
-		leaf = appendLeaf(leaf[:0], event)
-		if !bytes.Equal(leaf, row.leaf) {
-			if err := n.vouch(ctx, e.size); err != nil {
-				return e, err
-			}
-			return e, changed(e.size, row, event)
-		}
-		if event.Position != row.position && !c.moved {
-			return e, &Broken{Index: e.size, Position: event.Position, Event: event.ID, Remedy: restoreJournal,
-				What: fmt.Sprintf("it was at position %d of the journal: the journal is another one", row.position)}
-		}
-		if event.Position != row.position {
-			if err := rows.place(event.Position); err != nil {
-				return e, err
-			}
-		}
-		e.add(leafHash(leaf), nil)
 		if e.size == c.upTo {
 			break
 		}
-	}
-	if e.size < c.upTo {
+		if attempt < behind {
+			if !sleep(ctx, n.patience) {
+				return e, ctx.Err()
+			}
+			continue
+		}
 		row, err := rows.read(ctx)
 		if err != nil {
 			return e, err
@@ -84,6 +70,44 @@ func (n *Notary) compare(ctx context.Context, c comparison) (edge, error) {
 		err = damaged("the hashes of its tree of %d leaves are not those of its leaves", c.upTo)
 	}
 	return e, err
+}
+
+// reread goes on with a comparison until it is done or the journal ends.
+func (n *Notary) reread(ctx context.Context, c comparison, e *edge, rows *rowReader, after *uint64) error {
+	var leaf []byte
+	for event, err := range n.Journal.All(ctx, *after) {
+		if err != nil {
+			return err
+		}
+		*after = event.Position
+		if !IsLeaf(event.Stream) {
+			continue
+		}
+		row, err := rows.read(ctx)
+		if err != nil {
+			return err
+		}
+		leaf = appendLeaf(leaf[:0], event)
+		if !bytes.Equal(leaf, row.leaf) {
+			if err := n.vouch(ctx, e.size); err != nil {
+				return err
+			}
+			return changed(e.size, row, event)
+		}
+		if event.Position != row.position {
+			if !c.moved {
+				return &Broken{Index: e.size, Position: event.Position, Event: event.ID, Remedy: restoreJournal,
+					What: fmt.Sprintf("it was at position %d of the journal: the journal is another one", row.position)}
+			}
+			if err := rows.place(event.Position); err != nil {
+				return err
+			}
+		}
+		if e.add(leafHash(leaf), nil); e.size == c.upTo {
+			return nil
+		}
+	}
+	return nil
 }
 
 // vouch is an error when the stored leaf is not the one that was signed, so that the notary does not accuse the journal of
@@ -193,8 +217,8 @@ const (
 
 // scrubLoop reads the whole journal again from time to time.
 func (n *Notary) scrubLoop(ctx context.Context) error {
-	if n.Scrub < 0 {
-		return nil
+	if n.Scrub < 0 || !n.until(ctx, 0, func(s *seen) bool { return s.resumed }) {
+		return ctx.Err()
 	}
 	for pause := min(scrubFirst, n.Scrub); sleep(ctx, pause); pause = n.Scrub {
 		if err := n.again(ctx, "comparing the whole journal with the tree", n.scrub); err != nil {

@@ -25,13 +25,15 @@ type arrival struct {
 	err        error // the last arrival has it
 }
 
+const following = "following the journal"
+
 // followLoop stores the leaves of what is appended.
 func (n *Notary) followLoop(ctx context.Context) error {
 	if err := n.again(ctx, "comparing the journal with what was signed", n.resume); err != nil {
 		return err
 	}
 	n.tell(func(s *seen) { s.resumed = true })
-	return n.again(ctx, "following the journal", n.follow)
+	return n.again(ctx, following, n.follow)
 }
 
 // follow reads from where the stored tree ends. Nothing of a batch that failed remains, in the file or in memory.
@@ -48,6 +50,7 @@ func (n *Notary) follow(ctx context.Context) (err error) {
 		if err := n.take(ctx, batch); err != nil {
 			return err
 		}
+		n.trouble(following, nil)
 		if last := batch[len(batch)-1]; last.err != nil {
 			return last.err
 		}
@@ -69,7 +72,7 @@ func (n *Notary) receive(ctx context.Context, after uint64, arrivals chan<- arri
 		switch {
 		case err != nil:
 		case item.Kind == journal.Lost:
-			n.trouble("following the journal", item.Cause)
+			n.trouble(following, item.Cause)
 			continue
 		case item.Kind != journal.Happened:
 		case item.Event.Stream == Stream:
@@ -269,11 +272,20 @@ func (n *Notary) resume(ctx context.Context) error {
 			}
 		}
 	}
-	last, ok, err := n.Journal.Last(ctx, Stream)
-	if err != nil {
-		return err
-	}
-	if s.revision >= 0 && (!ok || int64(last.Revision) < s.revision) {
+	for attempt := 0; ; attempt++ {
+		last, ok, err := n.Journal.Last(ctx, Stream)
+		if err != nil {
+			return err
+		}
+		if s.revision < 0 || ok && int64(last.Revision) >= s.revision {
+			break
+		}
+		if attempt < behind {
+			if !sleep(ctx, n.patience) {
+				return ctx.Err()
+			}
+			continue
+		}
 		return &Broken{Index: -1, What: fmt.Sprintf("the checkpoint stream ended at revision %d and now ends before it: the journal has lost its end", s.revision), Remedy: restoreJournal}
 	}
 	for _, tree := range []tlog.Tree{s.signedTree, s.promised} {

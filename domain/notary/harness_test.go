@@ -113,10 +113,7 @@ func (w *world) run(o Options) *running {
 	if err != nil {
 		w.Fatal(err)
 	}
-	return w.runOn(n)
-}
-
-func (w *world) runOn(n *Notary) *running {
+	n.patience = time.Millisecond
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{n, w, stop, make(chan error, 1), false}
 	go func() { r.done <- n.Run(ctx) }()

@@ -115,6 +115,7 @@ type Notary struct {
 	keys      note.Verifiers
 	publishes *Policy // Policy with the log's keys; never nil
 	store     *store
+	patience  time.Duration // see behind
 
 	mu      sync.Mutex    // orders changes of what is seen, each of which is durable first
 	changed chan struct{} // closed and replaced at each change
@@ -152,7 +153,7 @@ func Open(ctx context.Context, o Options) (*Notary, error) {
 	if o.Origin == "" && o.Signer != nil {
 		o.Origin = o.Signer.Name()
 	}
-	n := &Notary{Options: o, changed: make(chan struct{})}
+	n := &Notary{Options: o, patience: patience, changed: make(chan struct{})}
 	if err := n.configure(); err != nil {
 		return nil, err
 	}

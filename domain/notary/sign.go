@@ -20,7 +20,7 @@ const (
 	gatherTime = 150 * time.Millisecond
 	// appendTimeout bounds one try; the outcome of one that was cut off shows when the stream is read.
 	appendTimeout = 10 * time.Second
-	// quietTime is how long a server may not say that a subscription has caught up before signing goes on without that.
+	// quietTime is how long nothing comes before signing goes on without the server's word that this is all.
 	quietTime = 5 * time.Second
 )
 
@@ -33,7 +33,7 @@ func (n *Notary) signLoop(ctx context.Context) error {
 		if !n.until(ctx, 0, func(s *seen) bool { return s.resumed && s.size > s.signedTree.N }) {
 			return ctx.Err()
 		}
-		if !n.until(ctx, quietTime, func(s *seen) bool { return s.caughtUp }) || !sleep(ctx, min(gatherTime, n.Every)) {
+		if !n.caughtUp(ctx) || !sleep(ctx, min(gatherTime, n.Every)) {
 			return ctx.Err()
 		}
 		began := time.Now()
@@ -42,6 +42,19 @@ func (n *Notary) signLoop(ctx context.Context) error {
 		}
 		if !sleep(ctx, n.Every-time.Since(began)) {
 			return ctx.Err()
+		}
+	}
+}
+
+// caughtUp waits until what was in the journal at the start is stored; false when the context ended.
+func (n *Notary) caughtUp(ctx context.Context) bool {
+	for {
+		before := n.seen.Load()
+		if before.caughtUp || !n.until(ctx, quietTime, func(s *seen) bool { return s.caughtUp || s.size != before.size }) {
+			return ctx.Err() == nil
+		}
+		if n.seen.Load().size == before.size {
+			return true
 		}
 	}
 }
