@@ -44,6 +44,8 @@ type Options struct {
 	Attachments Attachments // nil: uploads answer 503
 	Importer    Importer    // nil: imports answer 503
 	Notary      Log         // nil: proofs answer 503
+	Oversight   Oversight   // nil: inspectors' questions answer 503
+	Watcher     Follower    // of Oversight
 
 	// Ready asks each part whether it is ready, for /readyz.
 	Ready []Part
@@ -118,6 +120,8 @@ func (s *Server) routes() error {
 	s.meRoutes()
 	s.peopleRoutes()
 	s.differenceRoutes()
+	s.inspectRoutes()
+	s.proposalRoutes()
 	s.caseRoutes()
 	s.worklistRoutes()
 	s.staffingRoutes()

@@ -30,6 +30,7 @@ import (
 	"yidang/domain/units"
 	"yidang/domain/vault"
 	"yidang/projections/follow"
+	"yidang/projections/oversight"
 	"yidang/projections/views"
 )
 
@@ -57,6 +58,7 @@ type town struct {
 	vault    *vault.Vault
 	views    *views.Views
 	follower *follow.Follower
+	watcher  *follow.Follower
 }
 
 // settle waits until the views show everything.
@@ -66,8 +68,10 @@ func (w *town) settle() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := w.follower.Wait(context.Background(), head); err != nil {
-		w.t.Fatal(err)
+	for _, f := range []*follow.Follower{w.follower, w.watcher} {
+		if err := f.Wait(context.Background(), head); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 
@@ -178,12 +182,16 @@ func (w *town) start() {
 	w.views = must(views.Open(ctx, views.Options{Path: filepath.Join(w.dir, "views.db"), Key: v.Secret("views"), Catalog: w.catalog, History: history, Erased: v.Erased}))(w.t)
 	follower := follow.New(follow.Options{Source: j, Codec: w.x.Codec, Projection: w.views, OnEvent: w.x.Observe})
 	w.follower = follower
-	ended := make(chan error, 1)
+	index := must(oversight.Open(ctx, oversight.Options{Path: filepath.Join(w.dir, "oversight.db"), Key: v.Secret("oversight"), Catalog: w.catalog}))(w.t)
+	w.watcher = follow.New(follow.Options{Source: j, Codec: oversight.NewOpener(w.x.Codec), Projection: index})
+	w.x.Responsible = index.Responsible
+	ended := make(chan error, 2)
 	go func() { ended <- follower.Run(ctx) }()
+	go func() { ended <- w.watcher.Run(ctx) }()
 	store := must(attachments.Open(ctx, "file://"+filepath.Join(w.dir, "blobs"), v, attachments.Limits{}))(w.t)
 	w.vault = v
 	o := api.Options{
-		Executor: w.x, Catalog: w.catalog, Views: w.views, Follower: follower, Attachments: store, Importer: &imports.Importer{Exec: w.x, Dir: directory{w.views}}, Registry: registry, Now: w.clock.now, SessionKey: v.Secret("sessions"), Plain: true,
+		Executor: w.x, Catalog: w.catalog, Views: w.views, Follower: follower, Oversight: index, Watcher: w.watcher, Attachments: store, Importer: &imports.Importer{Exec: w.x, Dir: directory{w.views}}, Registry: registry, Now: w.clock.now, SessionKey: v.Secret("sessions"), Plain: true,
 		Log:    slog.New(slog.NewJSONHandler(w.log, nil)),
 		Build:  api.Build{Version: "0.1.0", Revision: "test", Go: "go"},
 		Limits: api.Limits{PerAddress: 1e6, PerSession: 1e6, SignIns: 1e6},
@@ -198,7 +206,8 @@ func (w *town) start() {
 		w.server.Close()
 		cancel()
 		<-ended
-		for _, c := range []io.Closer{store, w.views, j, srv, v} {
+		<-ended
+		for _, c := range []io.Closer{store, w.views, index, j, srv, v} {
 			if err := c.Close(); err != nil {
 				w.t.Error(err)
 			}

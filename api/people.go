@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"yidang/domain/commands"
 	"yidang/domain/person"
 	"yidang/domain/record"
+	"yidang/projections/oversight"
 	"yidang/projections/views"
 )
 
@@ -66,6 +68,7 @@ type Person struct {
 	Family       []person.FamilyMember `json:"family,omitempty"`
 	Died         string                `json:"died,omitempty"`
 	Erased       bool                  `json:"erased,omitempty"`
+	Merged       []uuid.UUID           `json:"merged,omitempty" doc:"other files of the same person, which are shown with this one"`
 }
 
 // File is one person's file: the person, every case the caller may read, and the newest lines of the timeline.
@@ -141,21 +144,23 @@ func personItem(row views.PersonRow, r reach) PersonItem {
 // opened is a file that the caller may read, with what of it.
 type opened struct {
 	*views.File
-	actor  record.Actor
-	sight  sight
-	cases  []*record.File      // those the caller may read
-	sights map[uuid.UUID]sight // by case
-	sealed map[uuid.UUID]bool  // shown as sealed, without content
+	// members are the person's files: the one that is worked in, then those merged into it.
+	members []uuid.UUID
+	actor   record.Actor
+	sight   sight
+	cases   []*record.File      // those the caller may read
+	sights  map[uuid.UUID]sight // by case
+	sealed  map[uuid.UUID]bool  // shown as sealed, without content
 }
 
 // open reads a file and decides what the caller sees of it, by how it stands now; what is shown may be of another day. The
 // reading is in the record when it returns: what says what is shown, kase of which case, zero for the whole file.
 func (s *Server) open(ctx context.Context, what string, id, kase uuid.UUID, at record.At) (*opened, error) {
-	now, err := s.options.Views.File(ctx, id, record.At{})
+	members, now, err := s.whole(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	out := &opened{File: now, sights: map[uuid.UUID]sight{}, sealed: map[uuid.UUID]bool{}}
+	out := &opened{File: now, members: members, sights: map[uuid.UUID]sight{}, sealed: map[uuid.UUID]bool{}}
 	places := []placeOf{{Subject: id, Village: now.Person.Village}}
 	for _, c := range now.Cases {
 		places = append(places, commands.PlaceOf(c, nil))
@@ -193,6 +198,34 @@ func (s *Server) open(ctx context.Context, what string, id, kase uuid.UUID, at r
 	return out, s.recordRead(ctx, shown)
 }
 
+// whole reads a person's file with those that are merged with it; the one that is worked in comes first.
+func (s *Server) whole(ctx context.Context, id uuid.UUID) (members []uuid.UUID, f *views.File, err error) {
+	members = []uuid.UUID{id}
+	if s.options.Oversight != nil {
+		all, err := s.options.Oversight.Members(ctx, id)
+		switch {
+		case err == nil:
+			members = all
+		case !errors.Is(err, oversight.ErrBuilding): // while the index is built, files stand alone
+			return nil, nil, err
+		}
+	}
+	for i, m := range members {
+		one, err := s.options.Views.File(ctx, m, record.At{})
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case i == 0:
+			f = one
+		default:
+			if f, err = f.With(one); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return members, f, nil
+}
+
 // hidden tells whether a case is sealed from the caller: its content is shown on a lawful ground only, which the caller
 // names as the purpose of reading, and each such reading is recorded (S-16; 治安管理处罚法 136).
 func (s *Server) hidden(ctx context.Context, c *record.File) bool {
@@ -219,7 +252,7 @@ func (s *Server) file(ctx context.Context, in *fileQuery) (*shown[File], error) 
 	if err != nil {
 		return nil, err
 	}
-	out := File{Position: f.Position, AsOf: in.AsOf, KnownAt: in.KnownAt, Person: personHead(in.ID, f), Cases: []Case{}}
+	out := File{Position: f.Position, AsOf: in.AsOf, KnownAt: in.KnownAt, Person: personHead(f), Cases: []Case{}}
 	f.sight.person(&out.Person)
 	for _, c := range f.cases {
 		out.Cases = append(out.Cases, s.caseFile(c, f, at.AsOf))
@@ -230,9 +263,9 @@ func (s *Server) file(ctx context.Context, in *fileQuery) (*shown[File], error) 
 	return show(f.Position, out), nil
 }
 
-func personHead(id uuid.UUID, f *opened) Person {
+func personHead(f *opened) Person {
 	q := f.File.Person
-	return Person{ID: id, Revision: f.Main.Revision, Erased: f.Main.Erased, Name: q.Name, CitizenID: q.CitizenID, NoCardReason: q.NoCardReason, Sex: q.Sex,
+	return Person{ID: f.members[0], Merged: f.members[1:], Revision: f.Main.Revision, Erased: f.Main.Erased, Name: q.Name, CitizenID: q.CitizenID, NoCardReason: q.NoCardReason, Sex: q.Sex,
 		Birth: dayText(q.Birth), Ethnicity: q.Ethnicity, Phone: q.Phone, Village: q.Village, Household: q.Household, Residence: q.Residence,
 		Family: slices.Clone(q.Family), Died: dayText(q.Died)}
 }

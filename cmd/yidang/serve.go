@@ -153,7 +153,7 @@ func scheme(c Config) string {
 func (r *records) apiOptions(p *program, stats *statistics, log *notary.Notary) api.Options {
 	l := p.config.Limits
 	o := api.Options{
-		Executor: r.exec, Catalog: r.catalog, Views: r.views, Follower: r.follower, Attachments: r.blobs, Importer: r.importer(), Notary: log, Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "" && !p.config.Proxy.TLS,
+		Executor: r.exec, Catalog: r.catalog, Views: r.views, Follower: r.follower, Attachments: r.blobs, Importer: r.importer(), Notary: log, Oversight: r.oversight, Watcher: r.watcher, Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "" && !p.config.Proxy.TLS,
 		Build:      api.Build{Version: version, Revision: revision(), Go: runtime.Version()},
 		SessionKey: r.vault.Secret("sessions"), Hasher: auth.NewHasher(runtime.GOMAXPROCS(0)),
 		Limits: api.Limits{Body: l.RequestBytes, Upload: l.UploadBytes, PerSession: float64(l.PerSession), PerAddress: float64(l.PerAddress),

@@ -90,13 +90,23 @@ func (f *File) At(at record.At) (*File, error) {
 		}
 		out.streams = append(out.streams, folded{s.stream, file})
 		out.Position = max(out.Position, file.Position)
-		if i > 0 && file.Exists {
+		if i > 0 && file.Exists && file.Category.Case {
 			out.Cases = append(out.Cases, file)
 		}
 	}
 	out.Main = out.streams[0].file
 	out.Person = out.Main.State.(*person.Person)
 	return out, nil
+}
+
+// With is this file with what other files of the same person hold, which were merged into it: their cases and their
+// entries. Nothing is copied; who the person is stays this file's word.
+func (f *File) With(others ...*File) (*File, error) {
+	joined := &File{at: f.at, streams: slices.Clone(f.streams)}
+	for _, o := range others {
+		joined.streams = append(joined.streams, o.streams...)
+	}
+	return joined.At(f.at)
 }
 
 // CaseFile folds one case, as File does.
