@@ -68,6 +68,7 @@ func (s *Server) finishDocument() {
 var tagAbout = map[string]string{
 	"me":          "The officer who is signed in (本人)",
 	"read":        "Reads: people, cases, worklist, officers, units, policy (查询)",
+	"inspect":     "Inspection: what was recorded, amended and read, by whom (监督检查)",
 	"reports":     "Reports on pseudonymous facts (统计报表)",
 	"attachments": "Sealed documents and pictures of a case (附件)",
 	"imports":     "Rosters (名册导入)",
