@@ -83,7 +83,7 @@ func (a *audit) prepare() error {
 
 // remember builds the past. What cannot be read is left out here and reported when its stream is checked.
 func (a *audit) remember(ctx context.Context) error {
-	streams, err := a.spool.take(first)
+	streams, err := a.spool.take(townPart)
 	if err != nil {
 		return err
 	}

@@ -25,8 +25,8 @@ import (
 // journal of ten million events of a kilobyte, some 80 MB each.
 const spoolParts = 128
 
-// first is the part of units, officers and the policy.
-const first = 0
+// townPart is the part of units, officers and the policy.
+const townPart = 0
 
 // spool is the journal dealt out by stream. Its files have no name, so that a crash leaves nothing behind.
 type spool struct {
@@ -87,7 +87,7 @@ func (a *audit) part(e journal.Stored) (n int, ok bool) {
 func (s *spool) partOf(stream string) int {
 	switch kind, _, _ := strings.Cut(stream, "-"); kind {
 	case units.Category.Name, staff.Category.Name, policy.Category.Name:
-		return first
+		return townPart
 	}
 	return 1 + int(maphash.String(s.seed, stream)%(spoolParts-1))
 }
@@ -159,7 +159,7 @@ func (s *spool) take(n int) ([]*stream, error) {
 	for len(raw) > 0 {
 		e, rest, ok := cutStored(raw)
 		if !ok {
-			return nil, fmt.Errorf("verify: what was dealt out came back damaged: check the disk under %s", os.TempDir())
+			return nil, fmt.Errorf("verify: what was dealt out came back damaged: check the disk of the temporary files")
 		}
 		raw = rest
 		if target, err := claimTarget(e.Data); e.Type == commands.ClaimedType && err == nil {
