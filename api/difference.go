@@ -65,47 +65,9 @@ func (s *Server) difference(ctx context.Context, in *differenceQuery) (*shown[Di
 	}
 	earlier := *later
 	earlier.File = then
-	was := map[uuid.UUID]views.Line{}
-	for _, l := range earlier.seen(uuid.Nil) {
-		was[l.Event.ID] = l
-	}
 	out := Difference{Position: later.Position, From: in.From, To: in.To, Changes: []Change{}}
-	lines := later.seen(uuid.Nil)
-	byRecorded(lines)
-	for _, l := range lines {
-		before, had := was[l.Event.ID]
-		switch {
-		case record.Amends(l.Event.Type): // it shows as what it did
-		case !had:
-			out.Changes = append(out.Changes, Change{Kind: "recorded", Text: recordedText(l), Line: newLine(l)})
-		case l.VoidedBy != nil && before.VoidedBy == nil:
-			out.Changes = append(out.Changes, Change{Kind: "voided", Text: said("作废", "voided", l), Line: newLine(l)})
-		case l.CorrectedBy != nil && (before.CorrectedBy == nil || before.CorrectedBy.ID != l.CorrectedBy.ID):
-			out.Changes = append(out.Changes, Change{Kind: "corrected", Text: said("更正", "corrected", l), Line: newLine(l)})
-		}
+	for _, c := range views.Difference(earlier.seen(uuid.Nil), later.seen(uuid.Nil)) {
+		out.Changes = append(out.Changes, Change{Kind: string(c.Kind), Text: c.Text(), Line: newLine(c.Line)})
 	}
 	return show(later.Position, out), nil
-}
-
-// recordedText is the sentence of an entry that was not known before, with both clocks.
-func recordedText(l views.Line) record.Text {
-	t, m := l.Text(), l.Event.Meta
-	happened, known := m.OccurredAt.In(record.Zone).Format(record.Day), m.RecordedAt.In(record.Zone).Format(record.Day)
-	return record.T(happened+"："+t.Zh+"（"+known+"录入）", happened+": "+t.En+" (recorded "+known+")")
-}
-
-// said is the sentence of an entry that was amended since.
-func said(zh, en string, l views.Line) record.Text {
-	t := l.Text()
-	out := record.T(zh+"："+t.Zh, en+": "+t.En)
-	if l.CorrectedBy != nil && l.VoidedBy == nil {
-		now := newCorrection(l)
-		out.Zh, out.En = out.Zh+" → "+now.Text.Zh+"（理由："+now.Reason+"）", out.En+" → "+now.Text.En+" (reason: "+now.Reason+")"
-	}
-	if l.VoidedBy != nil {
-		if d, ok := l.VoidedBy.Data.(record.Voided); ok {
-			out.Zh, out.En = out.Zh+"（理由："+d.Reason+"）", out.En+" (reason: "+d.Reason+")"
-		}
-	}
-	return out
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -142,11 +141,6 @@ func (f *opened) seen(only uuid.UUID) []views.Line {
 		sight, _ := f.sightOf(l.File)
 		return !sight.line(&l, f.actor.Officer)
 	})
-}
-
-// byRecorded sorts entries in the order they were recorded.
-func byRecorded(lines []views.Line) {
-	slices.SortFunc(lines, func(a, b views.Line) int { return cmp.Compare(a.Event.Position, b.Event.Position) })
 }
 
 // sightOf is how much of the entries of a file the caller sees; ok is false for a case that he may not read or that is
