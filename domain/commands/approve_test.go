@@ -165,6 +165,22 @@ func TestAmendingTakesTwoLater(t *testing.T) {
 	}
 }
 
+// Ensure that the tier is not lowered by one person through a void or a correction of the decision that raised it.
+func TestNoWayRoundTheSecond(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	town.As(record.CommunityPolice, "drugs", "drugs.change_tier", id, drugs.ChangeTier{Tier: drugs.General, Criteria: []string{"good-conduct"}, Reasons: "表现较好"})
+	raised := town.As(record.CommunityPolice, "drugs", "drugs.change_tier", id, drugs.ChangeTier{Tier: drugs.Strict, Criteria: []string{"no-proper-job"}, Reasons: "无正当职业"})
+	if raised.Proposal != uuid.Nil {
+		t.Fatalf("a raise waits for a second person: %+v", raised)
+	}
+	void := town.As(record.CommunityPolice, "drugs", "record.void_event", id, record.VoidEvent{Event: raised.Events[0].ID, Reason: "决定有误"})
+	right := town.As(record.CommunityPolice, "drugs", "record.correct_event", id, record.CorrectEvent{Event: raised.Events[0].ID, Values: map[string]any{"tier": "general"}, Reason: "决定有误"})
+	if void.Proposal == uuid.Nil || right.Proposal == uuid.Nil {
+		t.Errorf("the raise is undone by one person: %+v %+v", void, right)
+	}
+}
+
 // Ensure that an approved erasure destroys the key, that the skeleton and the record of it stay, and that a crash between
 // the record and the destruction is made good.
 func TestErasure(t *testing.T) {

@@ -121,7 +121,8 @@ func (k *Category) NeedsSecond(e Event, target func(uuid.UUID) (Event, bool)) bo
 	if !ok {
 		return false
 	}
-	if k.NeedsSecond(t, target) { // what two recorded, one does not undo
+	// What can take two people to record takes two to amend: to void a raise of the tier is to lower it.
+	if about, ok := k.Event(t.Type); ok && about.guard != nil || Amends(t.Type) && k.NeedsSecond(t, target) {
 		return true
 	}
 	rules, ok := e.Rules.(days)
