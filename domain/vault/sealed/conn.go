@@ -11,7 +11,6 @@ import (
 type Conn struct {
 	*sqlite3.Conn
 	stmts map[string]*sqlite3.Stmt
-	used  []*sqlite3.Stmt // since the transaction began
 }
 
 // Stmt returns the statement for the SQL text, compiled the first time, reset and without bindings. It stays the
@@ -30,7 +29,6 @@ func (c *Conn) Stmt(sql string) (*sqlite3.Stmt, error) {
 	} else if err := errors.Join(s.Reset(), s.ClearBindings()); err != nil {
 		return nil, err
 	}
-	c.used = append(c.used, s)
 	return s, nil
 }
 
@@ -42,10 +40,9 @@ func (c *Conn) transact(ctx context.Context, begin string, f func(*Conn) error) 
 	done := false
 	defer func() {
 		// A statement in the middle of its rows would keep the snapshot, and with it the log, from ever moving on.
-		for _, s := range c.used {
+		for _, s := range c.stmts {
 			_ = s.Reset() // repeats the error of the statement's last step, which its user has had
 		}
-		c.used = c.used[:0]
 		if !done && !c.GetAutocommit() { // f failed or panicked, or the commit did
 			c.SetInterrupt(context.Background())
 			err = errors.Join(err, c.run(`ROLLBACK`))
