@@ -13,7 +13,7 @@ import (
 )
 
 // layout is raised when the file's tables change: an older file is emptied, and ClickHouse is loaded again.
-const layout = 2
+const layout = 3
 
 // checkpoint is what the file says of the tables in ClickHouse.
 type checkpoint struct {
@@ -42,8 +42,7 @@ func openFile(ctx context.Context, path string, key []byte) (*sealed.DB, error) 
 		return c.Exec(fmt.Sprintf(`
 			DROP TABLE IF EXISTS checkpoint; DROP TABLE IF EXISTS snapshots; DROP TABLE IF EXISTS fill;
 			CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL, position INTEGER NOT NULL, started INTEGER NOT NULL) STRICT;
-			CREATE TABLE snapshots (stream TEXT PRIMARY KEY, revision INTEGER NOT NULL, position INTEGER NOT NULL, erased INTEGER NOT NULL,
-				state BLOB NOT NULL, stand BLOB NOT NULL) STRICT, WITHOUT ROWID;
+			CREATE TABLE snapshots (stream TEXT PRIMARY KEY, revision INTEGER NOT NULL, position INTEGER NOT NULL, erased INTEGER NOT NULL, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
 			CREATE TABLE fill (one INTEGER PRIMARY KEY CHECK (one = 1), until INTEGER NOT NULL, done INTEGER NOT NULL, parts INTEGER NOT NULL) STRICT;
 			INSERT INTO checkpoint VALUES (1, '%s', 0, 0);
 			PRAGMA user_version = %d;`, uuid.New(), layout))
@@ -90,7 +89,7 @@ func restart(ctx context.Context, db *sealed.DB, epoch uuid.UUID) error {
 // commit stores the checkpoint and the snapshots that are due, in one transaction.
 func (s *Store) commit(ctx context.Context, position uint64) error {
 	return s.file.Write(ctx, func(c *sealed.Conn) error {
-		err := s.folder.trim(func(f *record.File, at stand) error { return saveSnapshot(c, f, at) })
+		err := s.folder.trim(func(f *record.File) error { return saveSnapshot(c, f) })
 		if err != nil {
 			return fmt.Errorf("snapshots: %w", err)
 		}
@@ -102,28 +101,24 @@ func (s *Store) commit(ctx context.Context, position uint64) error {
 	})
 }
 
-func saveSnapshot(c *sealed.Conn, f *record.File, at stand) error {
+func saveSnapshot(c *sealed.Conn, f *record.File) error {
 	state, err := json.Marshal(f.State)
 	if err != nil {
 		return err
 	}
-	place, err := json.Marshal(at)
-	if err != nil {
-		return err
-	}
-	s, err := c.Stmt(`INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET revision = excluded.revision, position = excluded.position, erased = excluded.erased, state = excluded.state, stand = excluded.stand`)
+	s, err := c.Stmt(`INSERT INTO snapshots VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET revision = excluded.revision, position = excluded.position, erased = excluded.erased, state = excluded.state`)
 	if err != nil {
 		return err
 	}
 	return errors.Join(s.BindText(1, f.Stream), s.BindInt64(2, int64(f.Revision)), s.BindInt64(3, int64(f.Position)),
-		s.BindBool(4, f.Erased), s.BindBlob(5, state), s.BindBlob(6, place), s.Exec())
+		s.BindBool(4, f.Erased), s.BindBlob(5, state), s.Exec())
 }
 
-// load brings a file to its snapshot, if there is one, and says where the case stood at it.
+// load brings a file to its snapshot, if there is one.
 func (s *Store) load(ctx context.Context, f *record.File) error {
 	err := s.file.Read(ctx, func(c *sealed.Conn) error {
-		q, err := c.Stmt(`SELECT revision, position, erased, state, stand FROM snapshots WHERE stream = ?`)
+		q, err := c.Stmt(`SELECT revision, position, erased, state FROM snapshots WHERE stream = ?`)
 		if err != nil {
 			return err
 		}
@@ -133,12 +128,11 @@ func (s *Store) load(ctx context.Context, f *record.File) error {
 		if !q.Step() {
 			return q.Err()
 		}
-		var at stand
-		if err := errors.Join(json.Unmarshal(q.ColumnRawBlob(3), f.State), json.Unmarshal(q.ColumnRawBlob(4), &at)); err != nil {
+		if err := json.Unmarshal(q.ColumnRawBlob(3), f.State); err != nil {
 			return err
 		}
 		f.Exists, f.Revision, f.Position, f.Erased = true, uint64(q.ColumnInt64(0)), uint64(q.ColumnInt64(1)), q.ColumnBool(2)
-		s.folder.stands[f.Stream] = at
+		s.folder.resume(f)
 		return nil
 	})
 	if err != nil {

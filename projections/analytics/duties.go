@@ -1,22 +1,20 @@
 package analytics
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 
 	"yidang/domain/casework"
 	"yidang/domain/record"
 )
 
-// Void is the status of a duty that a void took away: the event it began with does not count.
-const Void = "void"
-
-// Duty is one word on a duty: it began, moved, passed to another officer, village or tier, or ended. What was known of it at
-// a position P is the newest word with Position <= P; see the view of duties.
+// Duty is a line in the ledger of duties. When a duty begins, moves, passes to another officer, village or tier, or ends,
+// a line with the sign 1 says how it stands now, and the line that said so before is taken back: it comes once more, with
+// the sign -1. Up to every position of the log the signs of the lines add up to the duties as they stood there, however
+// they are filtered and grouped, and no report has to look for the newest line of each duty.
 type Duty struct {
 	Position uint64 // of the event that it follows from
-	Seq      uint32 // among the words of one event
+	Seq      uint32 // among the lines of one event
+	Sign     int8
 	Case     uuid.UUID
 	Person   uuid.UUID
 	Duty     uuid.UUID // the instance
@@ -26,98 +24,130 @@ type Duty struct {
 	Officer  uuid.UUID // who owes it, or owed it when it ended
 	Village  uuid.UUID
 	Tier     string
-	Began    time.Time // day
-	Opens    time.Time // day from which it showed as due
-	Due      time.Time // last day
-	Status   string    // open, done, excused, cancelled, void
-	Ended    time.Time // day; never while open
-	OnTime   bool      // done by its day
+	Began    Day
+	Opens    Day    // from which it showed as due
+	Due      Day    // the last one
+	Status   string // open, done, excused, cancelled
+	Ended    Day    // never while open
+	OnTime   bool   // done by its day
 	Policy   string
 }
 
 // never is the day of what has not happened: the engine's dates have no better nothing.
-var never = time.Date(1970, 1, 1, 0, 0, 0, 0, record.Zone)
+const never Day = 0
 
-// duty makes a word on an instance as it stands after an event.
-func (n *pseudonyms) duty(d casework.Duty, c *casework.Case, tier string, e record.Event, seq int) Duty {
-	w := Duty{
-		Position: e.Position, Seq: uint32(seq), Case: n.of("case", c.ID), Person: n.of("person", c.Person), Duty: d.ID(),
-		Program: code(c.Program), Code: code(d.Code), Owner: code(string(d.Owner)), Officer: d.Officer, Village: c.Village,
-		Tier: code(tier), Began: day(d.From), Opens: day(d.Opens), Due: day(d.Due), Status: code(string(d.Status)), Ended: never,
-		OnTime: d.OnTime(), Policy: d.Policy,
+// owed is an open duty with the line that counts; that one is without its place in the ledger.
+type owed struct {
+	code, key      string
+	started, named uuid.UUID
+	owner          record.Role
+	line           Duty
+}
+
+// owe makes an open duty of a case. The line that counts always is the duty as it stands, so it can be had from a file
+// without its history.
+func (n *pseudonyms) owe(d *casework.Duty, c *casework.Case, tier string) owed {
+	return owed{code: d.Code, key: d.Key, started: d.Started, named: d.Named, owner: d.Owner, line: n.line(d, d.ID(), c, tier)}
+}
+
+// line says how a duty stands.
+func (n *pseudonyms) line(d *casework.Duty, id uuid.UUID, c *casework.Case, tier string) Duty {
+	l := Duty{
+		Case: n.of("case", c.ID), Person: n.of("person", c.Person), Duty: id, Program: code(c.Program), Code: code(d.Code),
+		Owner: code(string(d.Owner)), Officer: d.Officer, Village: c.Village, Tier: code(tier), Began: dayOf(d.From),
+		Opens: dayOf(d.Opens), Due: dayOf(d.Due), Status: code(string(d.Status)), Ended: never, OnTime: d.OnTime(), Policy: d.Policy,
 	}
 	if d.Status == casework.Open {
-		w.Officer = c.Holder(d)
+		l.Officer = c.Holder(*d)
 	} else {
-		w.Ended = day(d.EndedOn)
+		l.Ended = dayOf(d.EndedOn)
 	}
-	return w
+	return l
 }
 
-// words turns what an event did to the duties of a case into rows: each change in order, then every other open duty when
-// the case passed to other hands.
-func (n *pseudonyms) words(p casework.Program, changes []casework.Duty, passed bool, e record.Event) []Duty {
-	if len(changes) == 0 && !passed {
-		return nil
-	}
+// ledger takes the lines that follow from one event.
+type ledger struct {
+	lines    []Duty
+	position uint64
+}
+
+func (l *ledger) add(sign int8, d Duty) {
+	d.Position, d.Seq, d.Sign = l.position, uint32(len(l.lines)), sign
+	l.lines = append(l.lines, d)
+}
+
+// change enters what an event did to the duties of a case, in order, and keeps up what is owed.
+func (l *ledger) change(n *pseudonyms, open []owed, p casework.Program, changes []casework.Duty) []owed {
 	c, tier := p.Core(), p.Tier()
-	rows := make([]Duty, 0, len(changes))
-	changed := map[uuid.UUID]bool{}
-	for _, d := range changes {
-		changed[d.ID()] = true
-		rows = append(rows, n.duty(d, c, tier, e, len(rows)))
-	}
-	if passed {
-		for _, d := range c.Duties.Open {
-			if !changed[d.ID()] {
-				rows = append(rows, n.duty(d, c, tier, e, len(rows)))
-			}
+	for i := range changes {
+		d, at := &changes[i], 0
+		for at < len(open) && (open[at].code != d.Code || open[at].key != d.Key || open[at].started != d.Started) {
+			at++
+		}
+		if at == len(open) {
+			open = append(open, n.owe(d, c, tier))
+		} else {
+			l.add(-1, open[at].line)
+			open[at].line = n.line(d, open[at].line.Duty, c, tier)
+		}
+		l.add(1, open[at].line)
+		if d.Status != casework.Open {
+			open = append(open[:at], open[at+1:]...)
 		}
 	}
-	return rows
+	return open
 }
 
-// corrections are the words that lead from one history of a case to another: what a void at position at makes of the
-// duties that had been derived before it.
-func corrections(before, after []step, at uint64) []Duty {
-	order, last := lastWords(before)
-	again, now := lastWords(after)
-	var rows []Duty
-	say := func(d Duty) {
-		d.Position, d.Seq = at, uint32(len(rows))
-		rows = append(rows, d)
-	}
-	for _, id := range again {
-		if was, ok := last[id]; !ok || was.bare() != now[id].bare() {
-			say(now[id])
+// pass enters what it makes of the open duties that their case passed to other hands, another village or another tier.
+func (l *ledger) pass(open []owed, p casework.Program) {
+	c, tier := p.Core(), code(p.Tier())
+	for i := range open {
+		o := &open[i]
+		now := o.line
+		now.Officer = c.Holder(casework.Duty{Named: o.named, Owner: o.owner})
+		now.Village, now.Tier = c.Village, tier
+		if now != o.line {
+			l.add(-1, o.line)
+			l.add(1, now)
+			o.line = now
 		}
+	}
+}
+
+// correct enters what leads from one history of a case to another: what an amendment makes of the duties that had been
+// derived before it.
+func (l *ledger) correct(before, after []step) {
+	order, last := lastLines(before)
+	again, now := lastLines(after)
+	for _, id := range again {
+		was, had := last[id]
+		if had && was == now[id] {
+			continue
+		}
+		if had {
+			l.add(-1, was)
+		}
+		l.add(1, now[id])
 	}
 	for _, id := range order {
-		if _, ok := now[id]; !ok {
-			d := last[id]
-			d.Status, d.Ended, d.OnTime = Void, never, false
-			say(d)
+		if _, still := now[id]; !still {
+			l.add(-1, last[id])
 		}
 	}
-	return rows
 }
 
-// lastWords gives the newest word on each duty, and the duties in the order they began.
-func lastWords(steps []step) (order []uuid.UUID, last map[uuid.UUID]Duty) {
+// lastLines gives the line that counts of each duty, without its place in the ledger, and the duties in the order they
+// began.
+func lastLines(steps []step) (order []uuid.UUID, last map[uuid.UUID]Duty) {
 	last = map[uuid.UUID]Duty{}
 	for _, s := range steps {
 		for _, d := range s.duties {
 			if _, ok := last[d.Duty]; !ok {
 				order = append(order, d.Duty)
 			}
-			last[d.Duty] = d
+			d.Position, d.Seq, d.Sign = 0, 0, 0
+			last[d.Duty] = d // a line that is taken back is followed by the one in its place
 		}
 	}
 	return order, last
-}
-
-// bare leaves out where the word was said.
-func (d Duty) bare() Duty {
-	d.Position, d.Seq = 0, 0
-	return d
 }

@@ -10,8 +10,9 @@ import (
 
 // Fact is one event as analysts see it: who on the staff, when, where, which codes. People and cases are pseudonyms.
 //
-// A void changes what earlier events of its file mean. Such an event then gets another word: the same Position, with the
-// void's position in Known. What was known at a position P is the newest word with Known <= P; see the view of facts.
+// A void or a correction changes what earlier events of its file mean. Such an event then gets another word: the same
+// Position, with the amendment's position in Known. What was known at a position P is the newest word with Known <= P; see
+// the view of facts.
 type Fact struct {
 	Position uint64 // of the event
 	Known    uint64 // from which position on this word holds; Position itself for the first
@@ -22,9 +23,9 @@ type Fact struct {
 	Type        string
 	Erased      bool // the file's key was destroyed: only metadata follows
 	Occurred    time.Time
-	Day         time.Time // of Occurred, in the township
+	Day         Day // of Occurred
 	Recorded    time.Time
-	RecordedDay time.Time
+	RecordedDay Day
 	Lag         int64  // seconds from Occurred to Recorded
 	Late        string // why it was entered late; empty when it was not
 	Actor       uuid.UUID
@@ -54,10 +55,10 @@ type Fact struct {
 
 // Place is where a case stands. For an event without a case only Village may be set.
 type Place struct {
-	Open    bool      `json:"open,omitempty"`
-	Village uuid.UUID `json:"village"`
-	Tier    string    `json:"tier,omitempty"`
-	Lead    uuid.UUID `json:"lead"`
+	Open    bool
+	Village uuid.UUID
+	Tier    string
+	Lead    uuid.UUID
 }
 
 // MAC is a keyed hash, such as a vault's.
@@ -106,7 +107,7 @@ func (n *pseudonyms) fact(e record.Event, category string, s step) Fact {
 	m, f := e.Meta, record.FacetsOf(e)
 	w := Fact{
 		Position: e.Position, Known: e.Position, Event: e.ID, Category: category, Type: e.Type, Erased: e.Erased,
-		Occurred: within(m.OccurredAt), Day: day(m.OccurredAt), Recorded: within(m.RecordedAt), RecordedDay: day(m.RecordedAt),
+		Occurred: within(m.OccurredAt), Day: dayOf(m.OccurredAt), Recorded: within(m.RecordedAt), RecordedDay: dayOf(m.RecordedAt),
 		Lag: int64(m.Lag() / time.Second), Late: code(string(m.Late)), Actor: m.Actor, Role: code(string(m.Role)), Unit: m.Unit,
 		Person: n.of("person", m.Person), Case: n.of("case", m.Case),
 	}
@@ -144,8 +145,23 @@ func within(t time.Time) time.Time {
 	return t
 }
 
-// day is the township's day of a moment.
-func day(t time.Time) time.Time { return record.DayOf(within(t)) }
+// Day is a day in the township, counted from 1970-01-01.
+type Day int32
+
+var _, zoneOffset = time.Time{}.In(record.Zone).Zone()
+
+// dayOf is the township's day of a moment.
+func dayOf(t time.Time) Day {
+	const day = 24 * 60 * 60
+	seconds := within(t).Unix() + int64(zoneOffset)
+	if seconds < 0 {
+		seconds -= day - 1
+	}
+	return Day(seconds / day)
+}
+
+// date is midnight of the day in UTC, which the driver takes for the day.
+func (d Day) date() time.Time { return time.Unix(int64(d)*24*60*60, 0).UTC() }
 
 // withheld stands for a facet that is no code. Facets are codes by contract; this is what remains when a program breaks
 // it, so that a slip there is a gap in a figure and not a name in a table.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
-
 	"yidang/domain/record"
 	"yidang/projections/follow"
 )
@@ -96,7 +94,7 @@ func (s *Store) caseEvent(ctx context.Context, k *record.Category, e record.Even
 		return err
 	}
 	if history != nil {
-		revised, duties, err := s.folder.void(e.Stream, k.Name, history)
+		revised, duties, err := s.folder.amendCase(k, history)
 		if err != nil {
 			return err
 		}
@@ -110,30 +108,20 @@ func (s *Store) caseEvent(ctx context.Context, k *record.Category, e record.Even
 // plainEvent is an event of a stream that is no case: a person, an officer, a unit, the policy.
 func (s *Store) plainEvent(ctx context.Context, k *record.Category, e record.Event, add *rows) error {
 	add.facts = append(add.facts, s.folder.names.fact(e, k.Name, step{}))
-	v, ok := e.Data.(record.Voided)
-	if !ok {
+	if !record.Amends(e.Type) {
 		return nil
 	}
-	target, err := s.find(ctx, e, v.Event)
-	if err != nil || target.ID == uuid.Nil {
-		return err
-	}
-	add.revisions = append(add.revisions, gone(target, e.Position))
-	return nil
-}
-
-// find reads an earlier event of a stream; a zero event when there is none.
-func (s *Store) find(ctx context.Context, before record.Event, id uuid.UUID) (record.Event, error) {
-	for e, err := range s.o.History(ctx, before.Stream, 0) {
+	var history []record.Event
+	for past, err := range s.o.History(ctx, e.Stream, 0) {
 		if err != nil {
-			return record.Event{}, err
+			return err
 		}
-		if e.Revision >= before.Revision {
+		if past.Revision >= e.Revision {
 			break
 		}
-		if e.ID == id {
-			return e, nil
-		}
+		history = append(history, past)
 	}
-	return record.Event{}, nil
+	revised, err := s.folder.amend(k, append(history, e), func(record.Event) (o, n step, ok bool) { return o, n, true })
+	add.revisions = append(add.revisions, revised...)
+	return err
 }

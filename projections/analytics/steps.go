@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"yidang/domain/casework"
 	"yidang/domain/record"
@@ -18,13 +19,14 @@ type step struct {
 	revision uint64
 	before   Place
 	after    Place
-	duties   []Duty
+	duties   []Duty // of the last step only until the next
 }
 
-// stand is what is kept of a case between two events, beside its folded state.
+// stand is where a case stands between two events. All of it follows from the folded state.
 type stand struct {
-	Place       Place
-	Responsible []casework.Responsibility
+	place       Place
+	responsible []casework.Responsibility
+	owed        []owed
 }
 
 // folder derives steps. Every way a case is folded (the next event, a gap read again, a whole history) passes through the
@@ -34,18 +36,23 @@ type folder struct {
 	catalog    follow.Categories
 	categories map[*record.Category]*record.Category
 	states     *follow.States
-	// stands holds what each file in states stood at. A file that states has and stands has not is read again.
-	stands map[string]stand
+	// stands holds where the files used last stand; states lets go of the others too. A file that states has and stands
+	// has not is read again.
+	stands *lru.Cache[string, *stand]
 	size   int // files in memory between two batches
 	last   step
 	keep   *[]step // collects every step while a whole history is folded; else nil
 }
 
-func newFolder(mac MAC, size int, o follow.StatesOptions) *folder {
-	f := &folder{names: &pseudonyms{mac: mac, seen: map[named]uuid.UUID{}}, size: size, catalog: o.Categories, categories: map[*record.Category]*record.Category{}, stands: map[string]stand{}}
+func newFolder(mac MAC, size int, o follow.StatesOptions) (*folder, error) {
+	stands, err := lru.New[string, *stand](size)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{names: &pseudonyms{mac: mac, seen: map[named]uuid.UUID{}}, size: size, catalog: o.Categories, categories: map[*record.Category]*record.Category{}, stands: stands}
 	o.Categories = f
 	f.states = follow.NewStates(o)
-	return f
+	return f, nil
 }
 
 // Of gives the category of a stream, watched.
@@ -74,19 +81,27 @@ func (f *folder) saw(state any, e record.Event) {
 	if !ok {
 		return
 	}
-	had := f.stands[e.Stream]
-	if e.Revision == 0 {
-		had = stand{}
+	at, ok := f.stands.Get(e.Stream)
+	if !ok || e.Revision == 0 {
+		at = &stand{}
+		f.stands.Add(e.Stream, at)
 	}
-	now := standOf(p)
-	passed := had.Place.Village != now.Place.Village || had.Place.Tier != now.Place.Tier || !slices.EqualFunc(had.Responsible, now.Responsible, same)
-	f.stands[e.Stream] = now
-	f.last = step{
-		stream: e.Stream, revision: e.Revision, before: had.Place, after: now.Place,
-		duties: f.names.words(p, p.Core().Duties.TakeChanges(), passed, e),
+	before, c := at.place, p.Core()
+	at.place = placeOf(p)
+	l := ledger{f.last.duties[:0], e.Position}
+	at.owed = l.change(f.names, at.owed, p, c.Duties.TakeChanges())
+	passed := before.Village != at.place.Village || before.Tier != at.place.Tier
+	if !slices.EqualFunc(at.responsible, c.Responsible, same) {
+		at.responsible, passed = slices.Clone(c.Responsible), true
 	}
+	if passed {
+		l.pass(at.owed, p)
+	}
+	f.last = step{stream: e.Stream, revision: e.Revision, before: before, after: at.place, duties: l.lines}
 	if f.keep != nil {
-		*f.keep = append(*f.keep, f.last)
+		kept := f.last
+		kept.duties = slices.Clone(kept.duties)
+		*f.keep = append(*f.keep, kept)
 	}
 }
 
@@ -95,17 +110,28 @@ func same(a, b casework.Responsibility) bool {
 	return a.Officer == b.Officer && a.Role == b.Role && a.Lead == b.Lead && a.From.Equal(b.From)
 }
 
-func standOf(p casework.Program) stand {
+func placeOf(p casework.Program) Place {
 	c := p.Core()
-	return stand{
-		Place:       Place{Open: c.IsOpen(), Village: c.Village, Tier: p.Tier(), Lead: c.Lead()},
-		Responsible: slices.Clone(c.Responsible),
-	}
+	return Place{Open: c.IsOpen(), Village: c.Village, Tier: p.Tier(), Lead: c.Lead()}
 }
 
-// next takes in the next event of a case. history is set when the event voids another: the stream up to it.
+// resume takes in a file as its snapshot left it.
+func (f *folder) resume(file *record.File) {
+	p, ok := file.State.(casework.Program)
+	if !ok {
+		return
+	}
+	c, tier := p.Core(), p.Tier()
+	at := &stand{place: placeOf(p), responsible: slices.Clone(c.Responsible)}
+	for i := range c.Duties.Open {
+		at.owed = append(at.owed, f.names.owe(&c.Duties.Open[i], c, tier))
+	}
+	f.stands.Add(file.Stream, at)
+}
+
+// next takes in the next event of a case. history is set when the event amends another: the stream up to it.
 func (f *folder) next(ctx context.Context, e record.Event) (s step, history []record.Event, err error) {
-	if _, ok := f.stands[e.Stream]; !ok {
+	if !f.stands.Contains(e.Stream) {
 		f.states.Drop(e.Stream)
 	}
 	folded, err := f.states.Fold(ctx, e)
@@ -115,13 +141,16 @@ func (f *folder) next(ctx context.Context, e record.Event) (s step, history []re
 	if f.last.stream == e.Stream && f.last.revision == e.Revision {
 		return f.last, nil, nil
 	}
-	// The event changed nothing by itself: it is a void, or erased.
-	at := f.stands[e.Stream]
-	f.stands[e.Stream] = at
+	// The event changed nothing by itself: it is an amendment, or erased.
+	at, ok := f.stands.Get(e.Stream)
+	if !ok {
+		at = &stand{}
+		f.stands.Add(e.Stream, at)
+	}
 	if folded.Anew {
 		history = folded.History
 	}
-	return step{stream: e.Stream, revision: e.Revision, before: at.Place, after: at.Place}, history, nil
+	return step{stream: e.Stream, revision: e.Revision, before: at.place, after: at.place}, history, nil
 }
 
 // whole folds a history from its start. It leaves stands at the history's end.
@@ -135,75 +164,16 @@ func (f *folder) whole(stream string, history []record.Event) (steps []step, err
 	return steps, record.NewFile(k, stream).Fold(history, record.At{})
 }
 
-// void gives what a void changes in words said earlier: the voided event is gone, and later events of the file may have
-// happened in another tier, village or hand.
-func (f *folder) void(stream, category string, history []record.Event) (revised []Fact, duties []Duty, err error) {
-	last := history[len(history)-1]
-	target, ok := last.Data.(record.Voided)
-	if !ok || voids(history[:len(history)-1], target.Event) {
-		return nil, nil, nil
-	}
-	before, err := f.whole(stream, history[:len(history)-1])
-	if err != nil {
-		return nil, nil, err
-	}
-	after, err := f.whole(stream, history)
-	if err != nil {
-		return nil, nil, err
-	}
-	was, is := byRevision(before), byRevision(after)
-	for _, e := range history {
-		if e.ID == target.Event {
-			revised = append(revised, gone(e, last.Position))
-			continue
-		}
-		o, had := was[e.Revision]
-		n, has := is[e.Revision]
-		if !had || !has || o.before == n.before && o.after == n.after {
-			continue
-		}
-		w := f.names.fact(e, category, n)
-		w.Known = last.Position
-		revised = append(revised, w)
-	}
-	return revised, corrections(before, after, last.Position), nil
-}
-
-func voids(history []record.Event, id uuid.UUID) bool {
-	_, ok := record.VoidedIn(history, record.At{})[id]
-	return ok
-}
-
-func byRevision(steps []step) map[uint64]step {
-	m := make(map[uint64]step, len(steps))
-	for _, s := range steps {
-		m[s.revision] = s
-	}
-	return m
-}
-
-// gone is the last word on a voided event.
-func gone(e record.Event, at uint64) Fact {
-	return Fact{
-		Position: e.Position, Known: at, Gone: true, Event: e.ID, Type: e.Type,
-		Occurred: within(e.Meta.OccurredAt), Day: day(e.Meta.OccurredAt), Recorded: within(e.Meta.RecordedAt), RecordedDay: day(e.Meta.RecordedAt),
-	}
-}
-
 // reset forgets everything in memory.
 func (f *folder) reset() {
 	f.states.Reset()
-	clear(f.stands)
-	f.last = step{}
+	f.stands.Purge()
+	f.last.stream = ""
 }
 
 // trim lets go of files that were not used lately; save stores their snapshots.
-func (f *folder) trim(save func(*record.File, stand) error) error {
-	err := f.states.Trim(f.size, snapshotEvery, func(file *record.File) error { return save(file, f.stands[file.Stream]) })
-	if err == nil && len(f.stands) > 4*f.size {
-		f.reset() // what was not saved is read from the journal again
-	}
-	return err
+func (f *folder) trim(save func(*record.File) error) error {
+	return f.states.Trim(f.size, snapshotEvery, save)
 }
 
 // snapshotEvery is after how many events a file gets a new snapshot, and so how many are read again after a restart.

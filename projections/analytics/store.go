@@ -5,7 +5,7 @@
 //   - Rows are a function of the journal: the same events give the same rows, after crashes, restarts and re-runs. Rows go
 //     to ClickHouse first, then the checkpoint and the folded cases go to a small encrypted file in one transaction. After a
 //     crash in between, the same rows are sent again and replace themselves.
-//   - Every figure is pinned to a position of the log. A void, and what follows from it, is a later word on earlier events:
+//   - Every figure is pinned to a position of the log. A void or a correction, and what follows from it, is a later word on earlier events:
 //     it counts from its own position on, and a report at an earlier position stays what it was.
 //   - Of a file whose key was destroyed, what was loaded before stays until the tables are built again; after that only the
 //     metadata of its events is there, and figures that rested on its content cannot be had again.
@@ -103,7 +103,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.file, err = openFile(ctx, o.Path, o.Key); err != nil {
 		return nil, errors.Join(fmt.Errorf("analytics: %w", err), s.conn.Close())
 	}
-	s.folder = newFolder(o.MAC, o.Files, follow.StatesOptions{Categories: o.Categories, History: o.History, Load: s.load})
+	if s.folder, err = newFolder(o.MAC, o.Files, follow.StatesOptions{Categories: o.Categories, History: o.History, Load: s.load}); err != nil {
+		return nil, errors.Join(fmt.Errorf("analytics: %w", err), s.file.Close(), s.conn.Close())
+	}
 	return s, nil
 }
 

@@ -103,8 +103,8 @@ var All = []Report{
 	{
 		Name: "entry_lag", Title: record.T("录入时滞", "Entry lag by officer"), Source: "D-12; D-13; two clocks",
 		Description: record.T(
-			"起止日期内（按录入日期）录入的案件记录，从发生到录入的时间。中位数、九成位和最长时滞不含从旧台账导入的记录；超期指超过规定期限、须说明原因的录入，占比的分母为非导入记录，其后按原因分列。作废、移交答复和免除职责只在录入时发生，不计；已作废的记录不计。",
-			"Entries in cases made in the period, by day of entry: the time from what happened to its entry. Median, ninth decile and longest leave out what was imported from older registers. Late are entries past the policy's limit, which need a reason; the share is of the entries that were not imported, and the reasons follow. Voids, answers to a hand-over and excuses happen only by being entered and are left out, and so are voided entries."),
+			"起止日期内（按录入日期）录入的案件记录，从发生到录入的时间。中位数、九成位和最长时滞不含从旧台账导入的记录；超期指超过规定期限、须说明原因的录入，占比的分母为非导入记录，其后按原因分列。作废、更正、提请与审批、移交答复和免除职责只在录入时发生，不计；已作废的记录不计。",
+			"Entries in cases made in the period, by day of entry: the time from what happened to its entry. Median, ninth decile and longest leave out what was imported from older registers. Late are entries past the policy's limit, which need a reason; the share is of the entries that were not imported, and the reasons follow. Voids, corrections, proposals and their approval, answers to a hand-over and excuses happen only by being entered and are left out, and so are voided entries."),
 		Parameters: []Parameter{from, to, officer},
 		Columns: []Column{
 			{Name: "officer", Title: record.T("录入人", "officer"), Type: Officer},

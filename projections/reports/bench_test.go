@@ -73,7 +73,8 @@ func everything(r reports.Report) map[string]string {
 }
 
 // Twenty thousand cases in thirty villages, two hundred officers, three years; 55 % visits, 20 % tests, 5 % tier decisions,
-// 2 % openings, 1 % moves, some late; a void for each two thousand events; one duty begun and one done for every other event.
+// 2 % openings, 1 % moves, some late; a void for each two thousand events; one duty begun and one done for every other event:
+// three lines in the ledger, the last two of them, which the end of the duty makes, at the same position.
 const (
 	makeFacts = `INSERT INTO yidang_facts SELECT
 	number AS position, position AS known, false, reinterpretAsUUID(toUInt128(cityHash64(number, 1))), 'drugs',
@@ -88,10 +89,11 @@ const (
 	['negative', 'negative', 'negative', 'positive'][1 + h %% 4], '', '', 0, toUUIDOrZero('')
 	FROM (SELECT number, cityHash64(number) AS h, h %% 100 AS p, cityHash64(number, 7) %% 20000 AS c, reinterpretAsUUID(toUInt128(cityHash64(c))) AS who FROM numbers(%d, %d))`
 	makeDuties = `INSERT INTO yidang_duties SELECT
-	number, 0, who, who, reinterpretAsUUID(toUInt128(cityHash64(intDiv(number, 2)))), 'drugs', 'visit', '', reinterpretAsUUID(toUInt128(1 + h %% 200)),
-	reinterpretAsUUID(toUInt128(1 + h %% 200 %% 30)), 'strict', began, began + 4, began + 7, if(number %% 2 = 0, 'open', 'done'), if(number %% 2 = 0, toDate32('1970-01-01'), began + 5 + h %% 4),
-	h %% 4 < 3, '2026.1'
-	FROM (SELECT number, cityHash64(intDiv(number, 2)) AS h, reinterpretAsUUID(toUInt128(h %% 20000)) AS who, toDate32('2023-01-01') + intDiv(number, 1000) AS began FROM numbers(%d, %d))`
+	number, seq, if(seq = 1, -1, 1), who, who, reinterpretAsUUID(toUInt128(cityHash64(intDiv(number, 2)))), 'drugs', 'visit', '',
+	reinterpretAsUUID(toUInt128(1 + h %% 200)), reinterpretAsUUID(toUInt128(1 + h %% 200 %% 30)), 'strict', began, began + 4, began + 7,
+	if(seq < 2, 'open', 'done'), if(seq < 2, toDate32('1970-01-01'), began + 5 + h %% 4), seq = 2 AND h %% 4 < 3, '2026.1'
+	FROM (SELECT number, cityHash64(intDiv(number, 2)) AS h, reinterpretAsUUID(toUInt128(h %% 20000)) AS who, toDate32('2023-01-01') + intDiv(intDiv(number, 2), 500) AS began FROM numbers(%d, %d))
+	ARRAY JOIN if(number %% 2 = 0, [0], [1, 2]) AS seq`
 	makeRevisions = `INSERT INTO yidang_revisions SELECT * REPLACE (position + 100 AS known, position % 4000 = 0 AS gone) FROM yidang_facts WHERE position % 2000 = 0`
 )
 

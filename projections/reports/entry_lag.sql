@@ -15,7 +15,8 @@ SELECT
     countIf(late = 'received-late') AS received_late
 FROM yidang_facts_at(at = {position:UInt64})
 WHERE case != toUUIDOrZero('')
-    AND type NOT IN ('record.voided', 'casework.handover_accepted', 'casework.handover_declined', 'casework.duty_excused')
+    AND type NOT IN ('record.voided', 'record.corrected', 'record.proposed', 'record.approved', 'record.rejected', 'record.erased',
+        'casework.handover_accepted', 'casework.handover_declined', 'casework.duty_excused')
     AND recorded_day BETWEEN {from:Date32} AND {to:Date32}
     AND ({officer:UUID} = toUUIDOrZero('') OR actor = {officer:UUID})
 GROUP BY actor

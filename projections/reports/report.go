@@ -4,8 +4,9 @@
 //     figures for ever, whatever is recorded later. Parameters that are left out get values that follow from the position
 //     alone, never from the clock, and the answer names them too.
 //   - A percentage never stands alone: it is a Share, with n and N. In a township one case is a large percentage (K-2).
-//   - A report reads yidang_facts_at and yidang_duties_at, which know of voids and of what was loaded twice, and nothing
-//     else. Parameters go to the engine as parameters; the text of a query is never put together.
+//   - A report reads yidang_facts_at and yidang_duties_at, which know of amendments and of what was loaded twice, and
+//     nothing else. Duties are a ledger: they are counted with sum(sign). Parameters go to the engine as parameters; the
+//     text of a query is never put together.
 //   - What is counted is defined in the row's Description, with the clause that asks for it.
 package reports
 

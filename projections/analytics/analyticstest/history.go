@@ -2,6 +2,7 @@ package analyticstest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -15,7 +16,8 @@ import (
 )
 
 // Fill writes about n events of made-up casework over some cases, the same for the same numbers: openings, responsible
-// officers, tiers, tests and re-tests, visits, moves between villages, voids, closings, late entries. Every text is canary.
+// officers, tiers, tests and re-tests, visits, moves between villages, voids, corrections, closings, late entries. Every text
+// is canary.
 func (w *Township) Fill(ctx context.Context, n, cases int, canary string) error {
 	r := rand.New(rand.NewPCG(1, uint64(n)))
 	f := filler{w: w, r: r, canary: canary, at: make([]time.Time, cases), written: make([][]record.Event, cases), made: make([]int, cases)}
@@ -80,6 +82,10 @@ func (f *filler) entries(i int) []Entry {
 	test := uuid.NewSHA1(who, fmt.Append(nil, f.made[i]))
 	if n := len(f.written[i]); n > 3 && r.IntN(200) == 0 {
 		return []Entry{entry(record.Voided{Event: f.written[i][1+r.IntN(n-1)].ID, Reason: f.canary})}
+	} else if n > 3 && r.IntN(100) == 0 {
+		if c, ok := f.correction(f.written[i][1+r.IntN(n-1)]); ok {
+			return []Entry{entry(c)}
+		}
 	}
 	switch p := r.IntN(1000); {
 	case p < 600:
@@ -99,6 +105,31 @@ func (f *filler) entries(i int) []Entry {
 		return []Entry{entry(casework.ResponsibleAssigned{Responsibility: casework.Responsibility{Officer: officer, Role: record.VillageCadre, Lead: true, From: f.at[i]}})}
 	}
 	return []Entry{entry(casework.ServiceDelivered{Service: "family-love-activity", Note: f.canary})}
+}
+
+// correction says what some event should have said; sometimes also when it happened.
+func (f *filler) correction(e record.Event) (c record.Corrected, ok bool) {
+	data := e.Data
+	switch d := data.(type) {
+	case casework.VisitRecorded:
+		d.Outcome = pick(f.r, casework.Met, casework.Absent)
+		data = d
+	case drugs.UrineTestRecorded:
+		d.Result = pick(f.r, drugs.Negative, drugs.Positive)
+		data = d
+	case drugs.TierChanged:
+		d.Tier = pick(f.r, drugs.Strict, drugs.Priority, drugs.General)
+		data = d
+	default:
+		return c, false
+	}
+	c = record.Corrected{Event: e.ID, Form: e.Meta.Form, Fields: []string{"x"}, Reason: f.canary}
+	if f.r.IntN(3) == 0 {
+		c.OccurredAt = e.Meta.OccurredAt.Add(-time.Duration(f.r.IntN(100)) * time.Hour)
+	}
+	var err error
+	c.Values, err = json.Marshal(data)
+	return c, err == nil
 }
 
 // Person writes a person with names and numbers that may show nowhere else.
