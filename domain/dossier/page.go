@@ -34,7 +34,6 @@ type pageData struct {
 	Hidden   []string
 	Left     []Left
 	NoPDF    string
-	Proved   []record.Text
 }
 
 var levels = map[Level]record.Text{

@@ -149,7 +149,7 @@ func (v *verifier) open(size int64) {
 // checksum reads a file through and compares its CRC-32.
 func (v *verifier) checksum(e entry, to io.Writer) {
 	sum := crc32.NewIEEE()
-	if _, err := io.CopyBuffer(io.MultiWriter(sum, to), struct{ io.Reader }{io.NewSectionReader(v.r, e.at, e.size)}, make([]byte, 64<<10)); err != nil {
+	if _, err := io.CopyBuffer(io.MultiWriter(sum, to), struct{ io.Reader }{io.NewSectionReader(v.r, e.at, e.size)}, make([]byte, min(e.size+1, 64<<10))); err != nil {
 		v.fail(unread(err))
 	} else if sum.Sum32() != e.crc {
 		v.fail(fault(e.name, "校验和不符：文件被改动", "its checksum is wrong: the file was changed"))

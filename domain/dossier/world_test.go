@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -141,7 +142,9 @@ func (w *world) build(o Options) ([]byte, *Manifest) {
 	return out.Bytes(), m
 }
 
-func (w *world) trust() Trust { return Trust{Policy: w.policy, Version: "v-test"} }
+func (w *world) trust() Trust {
+	return Trust{Policy: w.policy, Version: "v-test", Catalog: w.Exec.Catalog}
+}
 
 func (w *world) verify(zip []byte) (*Report, error) {
 	return Verify(bytes.NewReader(zip), int64(len(zip)), w.trust())
@@ -188,4 +191,19 @@ func says(texts []record.Text, part string) bool {
 		}
 	}
 	return false
+}
+
+// openAgain opens a second case.
+func openAgain(w *world) drugs.Open {
+	return drugs.Open{Person: w.person, Village: w.Here, Kind: drugs.Voluntary}
+}
+
+// broken is a store that fails.
+type broken struct {
+	*attachments.Store
+	err error
+}
+
+func (b broken) Get(context.Context, string, attachments.Ref) (io.ReadCloser, attachments.Ref, error) {
+	return nil, attachments.Ref{}, b.err
 }
