@@ -30,6 +30,7 @@ type Config struct {
 	Vault       VaultConfig       `toml:"vault"`
 	Notary      NotaryConfig      `toml:"notary"`
 	Attachments AttachmentsConfig `toml:"attachments"`
+	Dossier     DossierConfig     `toml:"dossier"`
 	Analytics   AnalyticsConfig   `toml:"analytics"`
 	Limits      LimitsConfig      `toml:"limits"`
 	Log         LogConfig         `toml:"log"`
@@ -73,6 +74,11 @@ type NotaryConfig struct {
 // AttachmentsConfig says where sealed blobs are kept.
 type AttachmentsConfig struct {
 	URL string `toml:"url" doc:"file:///path or s3://bucket?region=…; empty: in data"`
+}
+
+// DossierConfig says how dossiers are printed.
+type DossierConfig struct {
+	Font string `toml:"font" doc:"TrueType font with Chinese characters, for the PDF; empty: where make fonts put it. Without one a dossier has no PDF"`
 }
 
 // AnalyticsConfig says which ClickHouse answers reports.

@@ -45,6 +45,11 @@ type cli struct {
 	Rebuild rebuildCmd `cmd:"" help:"Build the projections anew from the journal."`
 	Officer officerCmd `cmd:"" help:"Make and manage officers' accounts."`
 	Journal journalCmd `cmd:"" help:"Serve the journal of a data folder to EventStoreDB clients."`
+	Verify  verifyCmd  `cmd:"" help:"Check the whole record, or a dossier that was taken from it."`
+	Dossier dossierCmd `cmd:"" help:"Write a person's file as a zip that an outsider can check."`
+	Inspect inspectCmd `cmd:"" help:"Answer an inspector's questions."`
+	Key     keyCmd     `cmd:"" help:"Print the public key of the log of proofs."`
+	Witness witnessCmd `cmd:"" help:"Witness the logs of other organisations."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
