@@ -4,12 +4,15 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BIN     := bin/yidang
 ENGINE  := .cache/chdb
 
-.PHONY: run build engine test check bench clean help
+FONTS   := .cache/fonts
+
+.PHONY: run build engine fonts test check bench clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 run: build engine ## build, set up and serve a populated demo at 127.0.0.1:8080 (data in ./data)
+	-@sh ops/fonts/fetch.sh $(FONTS) # without it dossiers have no PDF, and say so
 	$(BIN) serve --demo
 
 build: ## one static binary in bin/
@@ -18,7 +21,10 @@ build: ## one static binary in bin/
 engine: ## fetch the pinned ClickHouse library through npm, checked by SHA-256
 	@sh ops/engine/fetch.sh $(ENGINE)
 
-test: engine ## everything, with the race detector, on real engines in temp directories
+fonts: ## fetch the pinned font of printed dossiers through npm, checked by SHA-256
+	@sh ops/fonts/fetch.sh $(FONTS)
+
+test: engine fonts ## everything, with the race detector, on real engines in temp directories
 	@command -v gcc >/dev/null || (apt-get update -qq && apt-get install -y -qq gcc libc6-dev)
 	CGO_ENABLED=1 go test -race -timeout 20m ./...
 
