@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -67,48 +68,85 @@ func resident() uint64 {
 	return pages * uint64(os.Getpagesize())
 }
 
+// nowhere is a projection that keeps nothing: what following the journal costs by itself.
+type nowhere struct{ events []record.Event }
+
+func (*nowhere) Name() string                                     { return "nowhere" }
+func (*nowhere) Checkpoint(context.Context) (uint64, bool, error) { return 0, false, nil }
+func (*nowhere) Apply(context.Context, follow.Batch) error        { return nil }
+
+// all keeps what it is given.
+type all struct{ nowhere }
+
+func (a *all) Apply(_ context.Context, b follow.Batch) error {
+	a.events = append(a.events, b.Events...)
+	return nil
+}
+
 // BenchmarkBuild builds the index from a whole journal: read, decode, unseal what must be, write encrypted. The journal's
-// server runs in the same process: its processor time counts too.
+// server runs in the same process: its processor time counts too. Beside it, what reading the journal takes alone, and
+// what the index takes of events that were read.
 func BenchmarkBuild(b *testing.B) {
 	w := benchWorld(b, 30_000)
 	head, _, err := w.journal.Head(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
-	for b.Loop() {
-		x := openTest(b, w.options(b.TempDir()))
-		before := resident()
-		var peak uint64
-		stop := make(chan struct{})
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(50 * time.Millisecond):
-					peak = max(peak, resident())
-				}
-			}
-		})
-		began, used := time.Now(), cpu()
-		if err := build(b.Context(), x, w.journal, w.codec, 0); err != nil {
+	into := func(p follow.Projection) {
+		if err := follow.New(follow.Options{Source: w.journal, Codec: NewOpener(w.codec), Projection: p, Until: head}).Run(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		took, used := time.Since(began), cpu()-used
-		close(stop)
-		wg.Wait()
-		b.ReportMetric(float64(head)/took.Seconds(), "events/s")
-		b.ReportMetric(float64(used.Nanoseconds())/float64(head)/1000, "cpu-µs/event")
-		b.ReportMetric(float64(peak)/(1<<20), "peakMB")
-		b.ReportMetric(float64(before)/(1<<20), "beforeMB")
-		if info, err := os.Stat(x.o.Path); err == nil {
-			b.ReportMetric(float64(info.Size())/float64(head), "bytes/event")
-		}
+	}
+	fresh := func(use func(x *Index)) {
+		x := openTest(b, w.options(b.TempDir()))
+		use(x)
 		if err := x.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
+	measure := func(name string, run func()) {
+		b.Run(name, func(b *testing.B) {
+			began, used, peak := time.Now(), cpu(), watch()
+			for b.Loop() {
+				run()
+			}
+			events := float64(head) * float64(b.N)
+			b.ReportMetric(events/time.Since(began).Seconds(), "events/s")
+			b.ReportMetric(float64((cpu()-used).Nanoseconds())/events/1000, "cpu-µs/event")
+			b.ReportMetric(float64(peak())/(1<<20), "peakMB")
+		})
+	}
+	measure("journal", func() { into(&nowhere{}) })
+	measure("whole", func() { fresh(func(x *Index) { into(x) }) })
+	var read all
+	into(&read)
+	measure("index", func() {
+		fresh(func(x *Index) {
+			for events := range slices.Chunk(read.events, 20_000) {
+				if err := x.Apply(b.Context(), follow.Batch{Events: events, UpTo: events[len(events)-1].Position}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	})
+}
+
+// watch looks at the memory of the process until it is asked for the most.
+func watch() (most func() uint64) {
+	var peak uint64
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			peak = max(peak, resident())
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	return func() uint64 { close(stop); wg.Wait(); return peak }
 }
 
 // BenchmarkLive applies events as they come: alone, and as many at once as come under load.

@@ -28,7 +28,8 @@ var (
 	}
 )
 
-// Opener is the follow.Opener for an Index: of most events it decodes the metadata and leaves the data sealed.
+// Opener is the follow.Opener for an Index: of most events it reads what an index keeps of the metadata, and leaves the
+// data sealed. Its events are of no use to anything else.
 type Opener struct {
 	codec *catalog.Codec
 	whole map[string]bool // stored types to open
@@ -58,6 +59,10 @@ func (o *Opener) Open(ctx context.Context, s journal.Stored) (e record.Event, kn
 		return e, false, nil
 	}
 	e = record.Event{ID: s.ID, Stream: s.Stream, Revision: s.Revision, Position: s.Position, Type: s.Type}
+	if readMeta(s.Meta, &e.Meta) {
+		return e, true, nil
+	}
+	e.Meta = record.Meta{}
 	if err := fastjson.Unmarshal(s.Meta, &e.Meta); err != nil {
 		return e, true, fmt.Errorf("event %s at position %d: metadata: %w", s.ID, s.Position, err)
 	}

@@ -1,6 +1,8 @@
 package oversight
 
 import (
+	"fmt"
+
 	"github.com/google/uuid"
 	"github.com/ncruces/go-sqlite3"
 
@@ -30,10 +32,37 @@ const (
 	insertEntry  = `INSERT INTO entries (` + entryColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
+// save is the one write of every event, so it binds by itself.
 func (e *entry) save(c *sealed.Conn) error {
-	return exec(c, insertEntry, int64(e.position), e.id[:], e.kind, e.file[:], e.revision, e.typ, e.actor, e.post, e.role, e.unit,
-		blobAs(e.person, e.file), blobAs(e.kase, e.file), e.occurred, e.recorded, e.late, blob(e.command), blobAs(e.cause, e.command),
-		int64(e.approval), blob(e.link))
+	st, err := c.Stmt(insertEntry)
+	if err != nil {
+		return err
+	}
+	numbers := [...]int64{0, int64(e.position), 0, e.kind, 0, e.revision, e.typ, e.actor, e.post, e.role, e.unit, 0, 0, e.occurred, e.recorded, e.late, 0, 0, int64(e.approval)}
+	for _, i := range [...]int{1, 3, 5, 6, 7, 8, 9, 10, 13, 14, 15, 18} {
+		if err == nil {
+			err = st.BindInt64(i, numbers[i])
+		}
+	}
+	put := func(i int, id []byte) {
+		if err == nil && id != nil {
+			err = st.BindBlob(i, id)
+		}
+	}
+	put(2, e.id[:])
+	put(4, e.file[:])
+	put(11, blobAs(e.person, e.file))
+	put(12, blobAs(e.kase, e.file))
+	put(16, blob(e.command))
+	put(17, blobAs(e.cause, e.command))
+	put(19, blob(e.link))
+	if err == nil {
+		err = st.Exec()
+	}
+	if err != nil {
+		return fmt.Errorf("entry at position %d: %w", e.position, err)
+	}
+	return nil
 }
 
 func (e *entry) scan(st *sqlite3.Stmt) {
