@@ -137,6 +137,8 @@ func (r *readRequest) parseAll(o *streams.ReadReq_Options_AllOptions) error {
 const (
 	pageEvents = 1024    // considered in one lending of a read connection
 	pageBytes  = 1 << 20 // encoded in one lending
+
+	usualEvents = 64 // of a file, at 1 KB or less
 )
 
 // read sends up to count events and ends.
@@ -148,7 +150,7 @@ func (s *service) read(ctx context.Context, r readRequest, call streams.Streams_
 	if r.stream != "" && sp.stream == 0 {
 		return call.Send(notFound(r.stream))
 	}
-	expected := 0
+	expected := int(min(r.count, usualEvents)) << 10
 	for left := r.count; some && left > 0; {
 		p := newPage(r.idText, expected)
 		next, ended, err := s.fill(ctx, r, sp, left, p)

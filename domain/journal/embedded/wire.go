@@ -53,8 +53,8 @@ type page struct {
 	scratch []byte
 }
 
-// newPage makes an empty page. expected is how many bytes it will take, as far as is known: most reads are of one file or
-// of the few events that have just come.
+// newPage makes an empty page. expected is how many bytes it will take, as far as is known: subscriptions mostly read the few
+// events that have just come.
 func newPage(idText bool, expected int) *page {
 	return &page{idText: idText, arena: make([]byte, 0, max(expected, 4<<10))}
 }
