@@ -86,13 +86,17 @@ func (r *records) visitor(ctx context.Context, who reader) (*visitor, error) {
 	return v, nil
 }
 
-// ask lets an inspector ask a question about the record as a whole, and records it.
+// ask lets an inspector ask a question about the record as a whole, and records it. The answer shows the question too.
 func (v *visitor) ask(ctx context.Context, question string) error {
 	actor, err := v.r.exec.Authorise(ctx, v.officer, uuid.Nil, inspectors, commands.Place{}, record.T("监督检查查询", "ask an inspector's question"))
 	if err != nil {
 		return err
 	}
-	return v.r.exec.RecordRead(ctx, commands.Reading{Actor: actor, Read: access.Read{What: access.Entries, Purpose: v.purpose.Code, Reason: v.reason, Session: v.session, Item: question}})
+	err = v.r.exec.RecordRead(ctx, commands.Reading{Actor: actor, Read: access.Read{What: access.Entries, Purpose: v.purpose.Code, Reason: v.reason, Session: v.session, Item: question}})
+	if err != nil {
+		return err
+	}
+	return v.r.settled(ctx)
 }
 
 // readable is a person's file, and how much of it the visitor may read.
