@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
 
 	"yidang/domain/journal"
 	"yidang/domain/journal/embedded"
@@ -104,4 +106,40 @@ func BenchmarkProof(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkDelay appends one event at a time and waits until its checkpoint is published, with the defaults.
+func BenchmarkDelay(b *testing.B) {
+	server, err := embedded.Start(b.Context(), embedded.Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer server.Close()
+	j, err := journal.Open(b.Context(), server.Connection())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer j.Close()
+	k := makeKey(b)
+	n, err := Open(b.Context(), Options{Journal: j, Dir: b.TempDir(), Signer: signer(b, k), Keys: []note.Verifier{publicKey(b, k)}, Scrub: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer n.Close()
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan error)
+	go func() { done <- n.Run(ctx) }()
+	longest := time.Duration(0)
+	for i := int64(1); b.Loop(); i++ {
+		time.Sleep(time.Duration(i*37%1500) * time.Millisecond)
+		began := time.Now()
+		if _, err := j.Append(b.Context(), "drugs-1", journal.Any, event(int(i))); err != nil {
+			b.Fatal(err)
+		}
+		n.until(ctx, 0, func(s *seen) bool { return s.tree.N >= i })
+		longest = max(longest, time.Since(began))
+	}
+	b.ReportMetric(float64(longest.Milliseconds()), "ms-longest")
+	stop()
+	<-done
 }

@@ -150,10 +150,10 @@ func killOnce(t *testing.T, dir string) (published [][]byte) {
 	return published
 }
 
-// Ensure that an end between the promise and the append, and between the append and the note of it, is gone on from.
+// Ensure that an end between the signature and the append, and between the append and the note of it, is gone on from.
 func TestCrashPoints(t *testing.T) {
 	for name, fault := range map[string]func(func() error) (bool, error){
-		"promised, not appended": func(func() error) (bool, error) { return true, journal.ErrUnknownOutcome },
+		"signed, not appended": func(func() error) (bool, error) { return true, journal.ErrUnknownOutcome },
 		"appended, not noted": func(real func() error) (bool, error) {
 			if err := real(); err != nil {
 				return true, err
@@ -189,8 +189,8 @@ func TestCrashPoints(t *testing.T) {
 			}
 		})
 	}
-	t.Run("promised, and the journal is older", func(t *testing.T) {
-		// The promise alone must hold: another history of the same size is never signed.
+	t.Run("signed, and the journal is another one", func(t *testing.T) {
+		// Also a signature that nobody got binds: it may have got out.
 		w := start(t)
 		o := w.options()
 		reached := make(chan bool, 100)

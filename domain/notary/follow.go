@@ -288,14 +288,6 @@ func (n *Notary) resume(ctx context.Context) error {
 		}
 		return &Broken{Index: -1, What: fmt.Sprintf("the checkpoint stream ended at revision %d and now ends before it: the journal has lost its end", s.revision), Remedy: restoreJournal}
 	}
-	for _, tree := range []tlog.Tree{s.signedTree, s.promised} {
-		if tree.N > s.size {
-			return &Broken{Index: -1, What: fmt.Sprintf("a tree of %d leaves was signed and %d are stored", tree.N, s.size), Remedy: restoreJournal}
-		}
-		if err := n.hasTree(ctx, tree); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

@@ -14,8 +14,10 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"yidang/domain/journal"
+	"yidang/domain/notary/keyfile"
 	"yidang/domain/record"
 )
 
@@ -224,23 +226,41 @@ func TestUnknownKey(t *testing.T) {
 	n.signedAll(11)
 }
 
-// Ensure that what does not belong into the checkpoint stream stops signing.
+// Ensure that what does not belong into the checkpoint stream stops signing, and also what is signed but not true.
 func TestForeignCheckpoint(t *testing.T) {
-	w := signedWorld(t, 10)
-	other := *w
-	other.key = w.makeKey()
-	o := other.options()
-	o.Origin = origin
-	forged, err := (&Notary{Options: o, keys: note.VerifierList(o.Keys...)}).seal((&edge{}).tree())
-	if err != nil {
-		t.Fatal(err)
+	stranger := makeKey(t)
+	sealed := func(w *world, k keyfile.Key, tree tlog.Tree) []byte {
+		n := &Notary{Options: Options{Origin: origin, Signer: signer(t, k), Keys: []note.Verifier{publicKey(t, k)}}}
+		signed, err := n.seal(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed
 	}
-	if _, err := w.journal.Append(t.Context(), Stream, journal.Any, journal.Proposed{ID: event(0).ID, Type: signedType, Binary: true, Data: forged}); err != nil {
-		t.Fatal(err)
-	}
-	n := w.run(w.options())
-	if b := n.broken(); b.Index != -1 {
-		t.Errorf("%+v", b)
+	for name, c := range map[string]struct {
+		kind string
+		data func(*world) []byte
+	}{
+		"nonsense":       {signedType, func(*world) []byte { return []byte("x") }},
+		"unknown type":   {"checkpoint.lost", func(w *world) []byte { return firstCheckpoint(w.all()).Data }},
+		"unknown key":    {signedType, func(w *world) []byte { return sealed(w, stranger, tlog.Tree{N: 10}) }},
+		"another root":   {signedType, func(w *world) []byte { return sealed(w, w.key, tlog.Tree{N: 10}) }},
+		"too many":       {signedType, func(w *world) []byte { return sealed(w, w.key, tlog.Tree{N: 99}) }},
+		"cosigned other": {cosignedType, func(w *world) []byte { return sealed(w, w.key, tlog.Tree{N: 9}) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := signedWorld(t, 10)
+			if _, err := w.journal.Append(t.Context(), Stream, journal.Any, journal.Proposed{ID: event(0).ID, Type: c.kind, Binary: true, Data: c.data(w)}); err != nil {
+				t.Fatal(err)
+			}
+			n := w.run(w.options())
+			if b := n.broken(); b.Index != -1 || !strings.Contains(b.What, "checkpoint event") {
+				t.Errorf("%+v", b)
+			}
+			if _, found := verify(t, VerifyOptions{Journal: w.journal, Policy: w.policy(), Dir: w.dir}); len(found) != 1 {
+				t.Errorf("%+v", found)
+			}
+		})
 	}
 }
 

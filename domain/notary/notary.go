@@ -35,8 +35,8 @@
 //   - Whatever is signed was read from the journal a second time and hashed again, and compared with what was stored.
 //   - An append to the stream "checkpoint" names the exact revision. Of several servers on one journal, one signs a size;
 //     the others find their append refused, read what was signed, and go on from there.
-//   - Before a signature leaves the process its tree is durable in the notary's file. A server that is started on an older
-//     copy of the journal, or on one that was edited, finds that its tree is not what it promised, and stops.
+//   - A tree is durable in the notary's file before it is signed. A server that is started on an older copy of the journal,
+//     or on another one, finds that the journal does not end as its tree does, and stops.
 //   - Whoever stops signing says so (Status, metric, log), names the first leaf that is wrong, and goes on serving what
 //     was published before. Nothing but a journal that extends the last checkpoint starts it again.
 //   - A checkpoint at most a second after an append; none when there is nothing new.
@@ -106,7 +106,7 @@ type Options struct {
 	Scrub time.Duration
 }
 
-// defaultEvery leaves room within the promised second for the reading, hashing and appending.
+// defaultEvery leaves room within the second that is promised for the reading, hashing and appending.
 const defaultEvery = 700 * time.Millisecond
 
 // Notary is a log over one journal. It is safe for concurrent use; one process at a time may have its directory.
@@ -194,26 +194,26 @@ func (n *Notary) configure() error {
 // load reads the edge of the stored tree and checks that the file agrees with itself.
 func (n *Notary) load(ctx context.Context, st state) error {
 	s := &seen{state: st}
-	err := n.store.read(ctx, func(v view) (err error) {
-		if n.edge, err = edgeOf(s.size, v); err != nil {
-			return err
-		}
-		n.audited, err = edgeOf(s.promised.N, v)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if s.promised.N > 0 && n.audited.root() != s.promised.Hash {
-		// The file was damaged, for both were written by this program. Nothing may be signed over it.
-		return damaged("the tree of %d leaves that was signed is not the one that is stored", s.promised.N)
-	}
 	if len(s.signed) > 0 {
 		c, err := n.open(s.signed)
 		if err != nil {
 			return err
 		}
 		s.signedTree = c.Tree
+	}
+	err := n.store.read(ctx, func(v view) (err error) {
+		if n.edge, err = edgeOf(s.size, v); err != nil {
+			return err
+		}
+		n.audited, err = edgeOf(s.signedTree.N, v)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if s.signedTree.N > 0 && n.audited.root() != s.signedTree.Hash {
+		// They were compared before both were stored, so the file was damaged since. Nothing may be signed over it.
+		return damaged("the tree of %d leaves that was signed is not the one that is stored", s.signedTree.N)
 	}
 	if s.size > s.signedTree.N {
 		s.waiting = time.Now()

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
+	"golang.org/x/mod/sumdb/note"
 
 	"yidang/domain/record"
 )
@@ -109,5 +110,30 @@ func TestNotYet(t *testing.T) {
 	}
 	if _, err := n.Resource(t.Context(), "checkpoint"); record.KindOf(err) != record.NotFound {
 		t.Error(err)
+	}
+}
+
+// Ensure that a directory is for one log and one process, and a key for its log.
+func TestOpenRefuses(t *testing.T) {
+	w := signedWorld(t, 1)
+	n := w.run(w.options())
+	if _, err := Open(t.Context(), w.options()); record.KindOf(err) != record.Unavailable {
+		t.Errorf("two notaries share a directory: %v", err)
+	}
+	n.end()
+	o := w.options()
+	o.Signer, o.Keys, o.Origin = nil, nil, "yidang.example/other"
+	if _, err := Open(t.Context(), o); record.KindOf(err) != record.Invalid {
+		t.Errorf("the directory of another log is taken: %v", err)
+	}
+	o = w.options()
+	o.Keys = []note.Verifier{publicKey(t, makeKey(t))}
+	if _, err := Open(t.Context(), o); record.KindOf(err) != record.Invalid {
+		t.Errorf("a key is taken that is not accepted: %v", err)
+	}
+	o = w.options()
+	o.Origin = "yidang.example/other"
+	if _, err := Open(t.Context(), o); record.KindOf(err) != record.Invalid {
+		t.Errorf("a key is taken for another log: %v", err)
 	}
 }

@@ -182,6 +182,27 @@ func TestSecondSignature(t *testing.T) {
 	}
 }
 
+// Ensure that each signature has one spelling: base64 leaves bits over that a decoder does not look at.
+func TestStrictSignatures(t *testing.T) {
+	c := newCast(t, 0)
+	signed := c.checkpoint(t)
+	policy := (*Policy)(nil).WithLogs(publicKey(t, c.log))
+	if _, err := OpenCheckpoint(signed, policy); err != nil {
+		t.Fatal(err)
+	}
+	for change := range 256 {
+		for i := range signed {
+			other := append([]byte(nil), signed...)
+			if other[i] ^= byte(change); change == 0 {
+				continue
+			}
+			if _, err := OpenCheckpoint(other, policy); err == nil {
+				t.Fatalf("byte %d may be %q", i, other[i])
+			}
+		}
+	}
+}
+
 func FuzzPolicy(f *testing.F) {
 	c := newCast(f, 3)
 	f.Add(c.policy("L\nW0\nW1\nW2\ngroup g 2 w0 w1\ngroup h all g w2\nquorum h\n"))

@@ -61,13 +61,13 @@ func (n *Notary) caughtUp(ctx context.Context) bool {
 
 // sign signs the stored tree, if there is more of it than was signed. The steps, and what a crash after each means:
 //
-//  1. The journal is read again from the last audited leaf on, and compared. Nothing has happened yet.
-//  2. The tree is promised in the notary's file. After a restart the same tree, or one that extends it, is signed; a
-//     journal that no longer has it is found out.
-//  3. The checkpoint is appended, at the exact revision that follows what is known. After a restart it is read from the
+//  1. The journal is read again from the last audited leaf on, and compared with the stored tree, which is durable and
+//     extends what was signed. Nothing has happened yet.
+//  2. The checkpoint is appended, at the exact revision that follows what is known. After a restart it is read from the
 //     stream. If another server was first the append is refused, and that server's checkpoint will have been read,
-//     checked and taken over before this one tries again.
-//  4. It is noted as the newest one and published.
+//     checked and taken over before this one tries again. An append that was cut off has happened or not; if not, the
+//     tree that is signed next extends the one whose signature nobody got.
+//  3. It is noted as the newest one and published.
 func (n *Notary) sign(ctx context.Context) error {
 	began := time.Now()
 	s := n.seen.Load()
@@ -79,16 +79,9 @@ func (n *Notary) sign(ctx context.Context) error {
 		return err
 	}
 	n.audited = audited
-	// What others signed is part of the same history, as far as this server has read it by itself.
-	if err := n.hasTree(ctx, s.signedTree); err != nil {
-		return err
-	}
 	tree := audited.tree()
 	signed, err := n.seal(tree)
 	if err != nil {
-		return err
-	}
-	if err := n.commit(nil, nil, func(s *seen) { s.promised = tree }); err != nil {
 		return err
 	}
 	put, err := n.append(ctx, s.revision, signedType, tree.N, signed)

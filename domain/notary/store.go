@@ -18,8 +18,8 @@ import (
 	"yidang/domain/record"
 )
 
-// store is the notary's file. The tree in it can be built again from the journal; what cannot is the memory of what was
-// signed (see state.promised).
+// store is the notary's file. A tree like it can be built again from the journal as that is then; what cannot is the
+// memory of what the journal was.
 type store struct {
 	lock    *os.File // held until close: two processes would not know of each other's signatures
 	mu      sync.Mutex
@@ -42,9 +42,7 @@ CREATE TABLE state (
 	position  INTEGER NOT NULL,
 	revision  INTEGER NOT NULL,
 	signed    BLOB NOT NULL,
-	cosigned  BLOB NOT NULL,
-	promised  INTEGER NOT NULL,
-	promise   BLOB NOT NULL
+	cosigned  BLOB NOT NULL
 ) STRICT;
 CREATE TABLE leaves (i INTEGER PRIMARY KEY, position INTEGER NOT NULL, leaf BLOB NOT NULL) STRICT;
 CREATE TABLE nodes (level INTEGER, n INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, n)) STRICT, WITHOUT ROWID;
@@ -58,9 +56,6 @@ type state struct {
 	revision int64  // of the newest event of the checkpoint stream that is known; -1 for none
 	signed   []byte // the newest checkpoint of the stream, as it stands there; empty for none
 	cosigned []byte // the newest one that had a quorum of cosignatures; empty for none
-	// promised is the newest tree this server has signed or was about to sign. It is durable before the signature leaves
-	// the process, so that no crash and no older copy of the journal makes it sign another history.
-	promised tlog.Tree
 }
 
 const readerConns = 2
@@ -263,7 +258,7 @@ func (c *conn) prepareFile(origin string) (err error) {
 	if err := c.Conn.Exec(schema); err != nil {
 		return err
 	}
-	if err := c.exec(`INSERT INTO state VALUES (1, ?, 0, 0, -1, x'', x'', 0, x'')`, origin); err != nil {
+	if err := c.exec(`INSERT INTO state VALUES (1, ?, 0, 0, -1, x'', x'')`, origin); err != nil {
 		return err
 	}
 	return c.Conn.Exec(fmt.Sprintf(`PRAGMA user_version = %d; PRAGMA application_id = %d`, fileVersion, applicationID))
@@ -274,10 +269,8 @@ func (c *conn) readState(origin string) (state, error) {
 	err := c.query(func(s *sqlite3.Stmt) error {
 		own, st.size, st.position, st.revision = s.ColumnText(0), s.ColumnInt64(1), uint64(s.ColumnInt64(2)), s.ColumnInt64(3)
 		st.signed, st.cosigned = s.ColumnBlob(4, nil), s.ColumnBlob(5, nil)
-		st.promised.N = s.ColumnInt64(6)
-		copy(st.promised.Hash[:], s.ColumnRawBlob(7))
 		return nil
-	}, `SELECT origin, size, position, revision, signed, cosigned, promised, promise FROM state`)
+	}, `SELECT origin, size, position, revision, signed, cosigned FROM state`)
 	if err == nil && own != origin {
 		p := record.Errorf(record.Invalid, "it belongs to the log %q, not to %q", own, origin)
 		p.Remedy = "an origin is for ever: set it back, or give the new log a new directory"
@@ -287,8 +280,8 @@ func (c *conn) readState(origin string) (state, error) {
 }
 
 func (c *conn) writeState(st state) error {
-	return c.exec(`UPDATE state SET size = ?, position = ?, revision = ?, signed = ?, cosigned = ?, promised = ?, promise = ?`,
-		st.size, st.position, st.revision, st.signed, st.cosigned, st.promised.N, st.promised.Hash[:])
+	return c.exec(`UPDATE state SET size = ?, position = ?, revision = ?, signed = ?, cosigned = ?`,
+		st.size, st.position, st.revision, st.signed, st.cosigned)
 }
 
 // leafRow is a leaf with its place in the journal.

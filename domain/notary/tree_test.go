@@ -120,7 +120,7 @@ func extend(t testing.TB, n *Notary, size int64) {
 		t.Fatal(err)
 	}
 	if err := p.flush(func(s *seen) {
-		s.signed, s.signedTree, s.promised, s.published, s.tree = signed, tree, tree, signed, tree
+		s.signed, s.signedTree, s.published, s.tree = signed, tree, signed, tree
 	}); err != nil {
 		t.Fatal(err)
 	}

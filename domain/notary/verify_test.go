@@ -1,11 +1,14 @@
 package notary
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"path/filepath"
+	"strings"
 	"testing"
 
-	"context"
 	"yidang/domain/journal"
 )
 
@@ -188,6 +191,30 @@ func flip(b []byte) []byte {
 	return b
 }
 
+// Ensure that damage to the notary's own file is found too.
+func TestVerifyStored(t *testing.T) {
+	for name, sql := range map[string]string{
+		"node": `UPDATE nodes SET hash = zeroblob(32) WHERE n = 1`,
+		"leaf": `UPDATE leaves SET leaf = zeroblob(150) WHERE i = 300`,
+		"gone": `DELETE FROM leaves WHERE i >= 600`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := signedWorld(t, 700)
+			c, err := connect(filepath.Join(w.dir, "notary.db"), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(c.Conn.Exec(sql), c.Close()); err != nil {
+				t.Fatal(err)
+			}
+			_, found := verify(t, VerifyOptions{Journal: w.journal, Policy: w.policy(), Dir: w.dir})
+			if len(found) != 1 || !strings.Contains(found[0].What, "notary's") {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
+}
+
 // Ensure that gaps and repeats in a stream are found, whatever the number of streams.
 func TestVerifyRevisions(t *testing.T) {
 	var m memory
@@ -199,9 +226,13 @@ func TestVerifyRevisions(t *testing.T) {
 			m = append(m, journal.Stored{Stream: fmt.Sprintf("person-%d", s), Revision: r, Position: uint64(len(m) + 1)})
 		}
 	}
+	gap := m[2*30_000-1+4711].Position
+	again := m[7] // comes a second time, and its stream then goes on
+	again.Position = uint64(len(m) + 1)
+	m = append(m, again, journal.Stored{Stream: again.Stream, Revision: 3, Position: again.Position + 1})
 	w := start(t)
 	_, found := verify(t, VerifyOptions{Journal: m, Policy: w.policy()})
-	if len(found) != 1 || found[0].Position != 2*30_000-1+4711+1 {
+	if len(found) != 2 || found[0].Position != gap || found[1].Position != again.Position {
 		t.Errorf("%+v", found)
 	}
 }
