@@ -106,8 +106,8 @@ func (f *front) close() {
 	f.base.close()
 }
 
-// open makes a connection that behaves as a server's would: the library's own defaults differ in these. The last one is the
-// server's default too: it allows a query one thread for each free GiB, which under a memory limit such as ours leaves one.
+// open makes a connection that behaves as a server's would: the library's own defaults differ in these. The last one lifts
+// a rule that servers have too, one thread of a query for each GiB that is free: under our memory limit that would be one.
 func (f *front) open() (*connection, error) {
 	return f.lib.open("--path="+f.path, "--async_insert=0", "--implicit_select=0", "--allow_introspection_functions=0",
 		"--max_threads_min_free_memory_per_thread=0")
