@@ -3,6 +3,9 @@ package analytics
 import (
 	"context"
 	"errors"
+	"sync"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"yidang/domain/record"
 	"yidang/domain/vault/sealed"
@@ -17,16 +20,82 @@ func (s *Store) Backfill(ctx context.Context, o follow.BackfillOptions) error {
 	if err != nil || started {
 		return err
 	}
-	until, err := follow.Backfill(ctx, s, o)
+	// Every part reaches over the whole log, so that nothing is won by merging some of them before all are there.
+	s.each(ctx, "SYSTEM STOP MERGES ", "")
+	until, err := s.backfill(ctx, o)
 	if errors.Is(err, follow.ErrSpoolLost) {
-		if err := s.fileWrite(ctx, follow.Part{}, false); err != nil {
-			return err
+		if err = s.fileWrite(ctx, follow.Part{}, false); err == nil {
+			until, err = s.backfill(ctx, o)
 		}
-		until, err = follow.Backfill(ctx, s, o)
 	}
-	if err == nil {
-		s.position.Store(until)
+	s.each(context.WithoutCancel(ctx), "SYSTEM START MERGES ", "")
+	if err != nil {
+		return err
 	}
+	s.position.Store(until)
+	s.each(ctx, "OPTIMIZE TABLE ", " FINAL") // FINAL in a report then has nothing to do; reports answer meanwhile
+	return nil
+}
+
+func (s *Store) backfill(ctx context.Context, o follow.BackfillOptions) (until uint64, err error) {
+	f := &filler{Store: s}
+	until, err = follow.Backfill(ctx, f, o)
+	return until, errors.Join(err, f.sent())
+}
+
+// each runs a statement on every table at once. It is for what is of use but not needed, such as a server may not allow.
+func (s *Store) each(ctx context.Context, before, after string) {
+	var all sync.WaitGroup
+	for _, table := range []string{factsTable, revisionsTable, dutiesTable} {
+		all.Go(func() {
+			if err := s.conn.Exec(ctx, before+table+after); err != nil {
+				s.o.Log.WarnContext(ctx, "reports: not done", "statement", before+table+after, "error", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// filler is the Store as a target: while the rows of one part are sent, those of the next are derived.
+type filler struct {
+	*Store
+	sending chan error // what becomes of the part that is sent; nil when there is none
+	rows    rows       // being sent
+	spare   rows       // sent: their memory is for the next part
+}
+
+// Fill is documented at follow.Target. It returns before the part is stored, except the last one; that a part was not is
+// told by the next call, or by sent. Cases are whole in a part, so nothing of them is kept: the next event of one reads its
+// stream.
+func (f *filler) Fill(ctx context.Context, events []record.Event, p follow.Part) error {
+	defer f.folder.reset()
+	add, err := f.derive(ctx, events, f.spare)
+	if err := errors.Join(err, f.sent()); err != nil {
+		return err
+	}
+	f.rows, f.spare = add, f.rows
+	f.sending = make(chan error, 1)
+	go func() {
+		// Looking for equal rows in each part is lost work: all parts are merged in the end.
+		err := f.send(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"optimize_on_insert": 0})), add)
+		if err == nil {
+			err = f.fileWrite(ctx, p, p.Whole())
+		}
+		f.sending <- err
+	}()
+	if p.Whole() {
+		return f.sent()
+	}
+	return nil
+}
+
+// sent waits until nothing is being sent.
+func (f *filler) sent() error {
+	if f.sending == nil {
+		return nil
+	}
+	err := <-f.sending
+	f.sending = nil
 	return err
 }
 
@@ -43,20 +112,6 @@ func (s *Store) Filled(ctx context.Context) (p follow.Part, err error) {
 		return q.Err()
 	})
 	return p, err
-}
-
-// Fill is documented at follow.Target. Cases are whole in a part, so nothing of them is kept: the next event of one reads
-// its stream.
-func (s *Store) Fill(ctx context.Context, events []record.Event, p follow.Part) error {
-	defer s.folder.reset()
-	add, err := s.derive(ctx, events)
-	if err != nil {
-		return err
-	}
-	if err := s.send(ctx, add); err != nil {
-		return err
-	}
-	return s.fileWrite(ctx, p, p.Whole())
 }
 
 func (s *Store) fileWrite(ctx context.Context, p follow.Part, whole bool) error {

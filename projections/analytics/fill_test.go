@@ -9,6 +9,7 @@ import (
 
 	"yidang/domain/journal"
 	"yidang/domain/record"
+	"yidang/projections/analytics"
 	"yidang/projections/analytics/analyticstest"
 	"yidang/projections/follow"
 )
@@ -34,12 +35,36 @@ func TestBackfillGivesTheSameRows(t *testing.T) {
 	if at, started, err := s.Checkpoint(ctx); err != nil || !started || at != until {
 		t.Fatalf("the checkpoint is %d, started %v, %v; want %d", at, started, err, until)
 	}
+	for table, parts := range parts(t, s) {
+		if parts != 1 {
+			t.Errorf("%s is left in %d parts", table, parts)
+		}
+	}
 	must(t, w.Fill(ctx, 300, 40, "b"))
 	must(t, w.Load(ctx, s, 50))
 	must(t, s.Backfill(ctx, o)) // it has begun long ago: nothing happens
 	whole := w.Store(t)
 	must(t, w.Load(ctx, whole, 20_000))
 	sameRows(t, s, whole)
+}
+
+// parts counts the parts of each table that has rows.
+func parts(t *testing.T, s *analytics.Store) map[string]uint64 {
+	rows, err := s.Query(t.Context(), "SELECT table, count() FROM system.parts WHERE active AND database = currentDatabase() GROUP BY table", nil)
+	must(t, err)
+	defer rows.Close()
+	found := map[string]uint64{}
+	for rows.Next() {
+		var table string
+		var n uint64
+		must(t, rows.Scan(&table, &n))
+		found[table] = n
+	}
+	must(t, rows.Err())
+	if found["yidang_facts"] == 0 || found["yidang_duties"] == 0 {
+		t.Fatalf("the tables are empty: %v", found)
+	}
+	return found
 }
 
 // canceller cancels once it has opened so many events.

@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"yidang/domain/record"
@@ -30,7 +31,7 @@ func (s *Store) Apply(ctx context.Context, batch follow.Batch) error {
 }
 
 func (s *Store) apply(ctx context.Context, batch follow.Batch) error {
-	add, err := s.derive(ctx, batch.Events)
+	add, err := s.derive(ctx, batch.Events, rows{})
 	if err != nil {
 		return err
 	}
@@ -67,9 +68,9 @@ func (s *Store) send(ctx context.Context, add rows) error {
 	return insert(ctx, s.conn, factsTable, factColumns, add.facts)
 }
 
-// derive makes the rows of a batch, in log order.
-func (s *Store) derive(ctx context.Context, events []record.Event) (rows, error) {
-	add := rows{facts: make([]Fact, 0, len(events))}
+// derive makes the rows of a batch, in log order. They take the place of older rows, which nobody needs any more.
+func (s *Store) derive(ctx context.Context, events []record.Event, older rows) (rows, error) {
+	add := rows{facts: slices.Grow(older.facts[:0], len(events)), revisions: older.revisions[:0], duties: older.duties[:0]}
 	for _, e := range events {
 		k, ok := s.o.Categories.Of(e.Stream)
 		if !ok {
