@@ -44,6 +44,7 @@ type Options struct {
 	Attachments Attachments // nil: uploads answer 503
 	Importer    Importer    // nil: imports answer 503
 	Notary      Log         // nil: proofs answer 503
+	Dossier     Dossier     // nil: dossiers answer 503
 	Oversight   Oversight   // nil: inspectors' questions answer 503
 	Watcher     Follower    // of Oversight
 
@@ -121,6 +122,7 @@ func (s *Server) routes() error {
 	s.peopleRoutes()
 	s.differenceRoutes()
 	s.inspectRoutes()
+	s.dossierRoutes()
 	s.proposalRoutes()
 	s.caseRoutes()
 	s.worklistRoutes()

@@ -11,11 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"yidang/domain/catalog"
+	"yidang/domain/dossier"
 	"yidang/domain/notary"
 	"yidang/domain/notary/keyfile"
 	"yidang/projections/analytics/embedded"
@@ -210,6 +213,7 @@ func TestTour(t *testing.T) {
 	}
 	inspector.must("GET", fmt.Sprintf("/v1/people/%s?asOf=%s", who, before.AddDate(0, -1, 0).Format("2006-01-02")), inspecting, nil)
 	w.proves(inspector, at(receipt, "events", 0, "id").(string))
+	w.takesAway(inspector, who.(string), at(receipt, "events", 0, "id").(string))
 	if status, _ := inspector.call("POST", visit, nil, map[string]any{"outcome": "met"}); status != http.StatusForbidden {
 		t.Errorf("an inspector recorded a visit: %d", status)
 	}
@@ -232,6 +236,41 @@ func TestTour(t *testing.T) {
 
 // inspecting is why an inspector reads a file.
 var inspecting = map[string]string{"Yidang-Purpose": "inspection"}
+
+// takesAway gets a dossier from the server and checks it with nothing but the log's public key.
+func (w *town) takesAway(u *user, who, event string) {
+	w.t.Helper()
+	if status, raw := u.call("GET", "/v1/people/"+who+"/dossier", nil, nil); status != http.StatusUnprocessableEntity {
+		w.t.Errorf("a dossier without a purpose: %d %.200s", status, raw)
+	}
+	status, raw := u.call("GET", "/v1/people/"+who+"/dossier", inspecting, nil)
+	if status != http.StatusOK {
+		w.t.Fatalf("dossier: %d %.300s", status, raw)
+	}
+	line, err := os.ReadFile(filepath.Join(w.data, "domain", "notary.key"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	key, err := keyfile.Load(filepath.Join(w.data, "domain", "notary.key"), strings.Split(string(line), "+")[2], keyfile.Log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	keys, err := verifiers(key.Verifier())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	list, err := catalog.New()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	report, err := dossier.Verify(bytes.NewReader(raw), int64(len(raw)), dossier.Trust{Policy: (*notary.Policy)(nil).WithLogs(keys...), Version: tool(), Catalog: list})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if !slices.ContainsFunc(report.Timeline, func(l dossier.Told) bool { return l.Event.String() == event }) {
+		w.t.Errorf("the dossier does not have %s", event)
+	}
+}
 
 // proves gets the proof of an event, as soon as there is one, and checks it with nothing but the log's public key.
 func (w *town) proves(u *user, event string) {

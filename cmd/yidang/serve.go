@@ -87,7 +87,13 @@ func withServer(p *program, started func(address string)) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := api.New(r.apiOptions(p, stats, log))
+	maker, err := r.dossierMaker(p, log)
+	if err != nil {
+		return err
+	}
+	o := r.apiOptions(p, stats, log)
+	o.Dossier = maker.complete
+	server, err := api.New(o)
 	if err != nil {
 		return err
 	}
