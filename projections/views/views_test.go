@@ -7,6 +7,8 @@ import (
 	"yidang/domain/casework"
 	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
+	"yidang/domain/vault/sealed"
+	"yidang/projections/follow"
 )
 
 // Ensure that what is recorded shows in every list, live.
@@ -60,5 +62,69 @@ func TestLive(t *testing.T) {
 	again, _, _, _, err := v.Worklist(t.Context(), WorklistQuery{Reach: everywhere, Code: "visit", Today: w.now.AddDate(0, 0, 8)})
 	if err != nil || len(again) != 1 || again[0].Standing != "overdue" {
 		t.Fatalf("after the void: %+v %v", again, err)
+	}
+}
+
+// Ensure that what changes nothing in the views moves the position they show without a commit, unless it is much; and that
+// a clean end stores the position, while after a crash the views are behind but right.
+func TestIdle(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	o := w.options(t.TempDir())
+	v, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.kase(w.person("王小明", 0), 0, 0, drugs.Strict)
+	head, _, _ := w.journal.Head(t.Context())
+	_, stop := w.follow(v)
+	stop()
+	check := func(v *Views, shows, stored uint64) {
+		t.Helper()
+		at, err := v.Position(t.Context())
+		if err != nil || at != shows {
+			t.Fatalf("position %d, want %d; %v", at, shows, err)
+		}
+		if _, _, counts, at, err := v.Worklist(t.Context(), WorklistQuery{Reach: everywhere, Today: w.now}); err != nil || at != shows || len(counts) == 0 {
+			t.Fatalf("a worklist of %d, want %d; %v", at, shows, err)
+		}
+		err = v.now.db.Read(t.Context(), func(c *sealed.Conn) error {
+			n, err := single(c, `SELECT value FROM meta WHERE key = 'position'`)
+			if uint64(n) != stored {
+				t.Fatalf("stored %d, want %d", n, stored)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	idle := func(upTo uint64) {
+		t.Helper()
+		if err := v.Apply(t.Context(), follow.Batch{UpTo: upTo}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(v, head, head)
+	idle(head + 10)
+	check(v, head+10, head)
+	crashed, err := openStore(t.Context(), v.o, o.Path) // what another process would find now
+	if err != nil || crashed.position != head {
+		t.Fatalf("after a crash at %d: %v", crashed.position, err)
+	}
+	if err := crashed.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	idle(head + idleEvents)
+	check(v, head+idleEvents, head+idleEvents)
+	idle(head + idleEvents + 1)
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if v, err = Open(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	check(v, head+idleEvents+1, head+idleEvents+1)
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
