@@ -94,7 +94,7 @@ func (cmd verifyCmd) record(p *program) (err error) {
 	if o.Notary, err = cmd.log(p, c); err != nil {
 		return err
 	}
-	out := &findings{p: p, json: cmd.Format == "json"}
+	out := &findings{p: p, json: cmd.Format == "json", of: map[audit.Check]int{}}
 	sum, err := audit.Verify(p.ctx, o, out.add)
 	fmt.Fprintln(p.err)
 	if err != nil {
@@ -178,14 +178,21 @@ func verifyProgress(p *program) func(audit.Progress) {
 type findings struct {
 	p    *program
 	json bool
+	of   map[audit.Check]int
 	err  error // of printing
 }
+
+// maxPrinted is how many findings of a check are printed as text: a person reads no more, and all are counted.
+const maxPrinted = 200
 
 var severities = map[audit.Severity]string{audit.Failure: "失败 FAILURE", audit.Note: "注意 NOTE"}
 
 func (f *findings) add(one audit.Finding) {
 	if f.json {
 		f.line(map[string]any{"finding": one})
+		return
+	}
+	if f.of[one.Check]++; f.of[one.Check] > maxPrinted {
 		return
 	}
 	where := string(one.Check)
@@ -219,6 +226,11 @@ func (f *findings) end(sum audit.Summary) error {
 	if f.json {
 		f.line(map[string]any{"summary": sum, "eventsPerSecond": perSecond(sum.Elapsed)})
 	} else {
+		for _, c := range audit.Checks {
+			if n := f.of[c] - maxPrinted; n > 0 {
+				f.print("… %d more of the check %s, which --format json lists (%s 另有 %d 项)\n", n, c, c, n)
+			}
+		}
 		f.print("\n%d events in %d streams, %d failures, %d notes (%d 条记录，%d 个流，%d 项失败，%d 项注意)\n", sum.Events, sum.Streams, sum.Failures, sum.Notes, sum.Events, sum.Streams, sum.Failures, sum.Notes)
 		if !slices.Contains(sum.Unchecked, audit.Log) {
 			f.print("  log          %d leaves, %d signed by %d checkpoints, %d cosigned\n  root         %s\n", sum.Leaves, sum.SignedSize, sum.Checkpoints, sum.CosignedSize, sum.Root)
