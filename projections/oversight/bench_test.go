@@ -154,7 +154,7 @@ func BenchmarkLive(b *testing.B) {
 	w := benchWorld(b, 10_000)
 	x := openTest(b, w.options(b.TempDir()))
 	defer x.Close()
-	if err := build(b.Context(), x, w.journal, w.codec, 0); err != nil {
+	if err := build(b.Context(), x, w.journal, NewOpener(w.codec), 0); err != nil {
 		b.Fatal(err)
 	}
 	position, err := x.Position(b.Context())
@@ -189,7 +189,7 @@ func BenchmarkQuestions(b *testing.B) {
 	w := benchWorld(b, 30_000)
 	x := openTest(b, w.options(b.TempDir()))
 	defer x.Close()
-	if err := build(b.Context(), x, w.journal, w.codec, 0); err != nil {
+	if err := build(b.Context(), x, w.journal, NewOpener(w.codec), 0); err != nil {
 		b.Fatal(err)
 	}
 	ctx := context.Background()

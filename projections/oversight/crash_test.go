@@ -20,7 +20,7 @@ func TestKilledBuild(t *testing.T) {
 		o := w.options(dir)
 		o.Block = block
 		x := openTest(t, o)
-		if err := build(t.Context(), x, w.journal, w.codec, 50); err != nil {
+		if err := build(t.Context(), x, w.journal, NewOpener(w.codec), 50); err != nil {
 			t.Fatal(err)
 		}
 		if err := x.Close(); err != nil {
@@ -33,7 +33,7 @@ func TestKilledBuild(t *testing.T) {
 	o := w.options(t.TempDir())
 	o.Block = block
 	whole := openTest(t, o)
-	if err := build(t.Context(), whole, w.journal, w.codec, 0); err != nil {
+	if err := build(t.Context(), whole, w.journal, NewOpener(w.codec), 0); err != nil {
 		t.Fatal(err)
 	}
 	want := content(t, whole)
@@ -82,7 +82,7 @@ func TestUnusableFiles(t *testing.T) {
 	fresh := func() Options {
 		o := w.options(t.TempDir())
 		x := openTest(t, o)
-		if err := build(t.Context(), x, w.journal, w.codec, 0); err != nil {
+		if err := build(t.Context(), x, w.journal, NewOpener(w.codec), 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := x.Close(); err != nil {
@@ -107,7 +107,7 @@ func TestUnusableFiles(t *testing.T) {
 			if at, started, err := x.Checkpoint(t.Context()); at != 0 || started || err != nil || x.Ready() {
 				t.Fatalf("at %d, %v, ready %v: %v", at, started, x.Ready(), err)
 			}
-			if err := build(t.Context(), x, w.journal, w.codec, 0); err != nil {
+			if err := build(t.Context(), x, w.journal, NewOpener(w.codec), 0); err != nil {
 				t.Fatal(err)
 			}
 			if all, _, err := x.Entries(t.Context(), Query{Paging: Paging{Limit: 1000}}); err != nil || len(all) < 200 {

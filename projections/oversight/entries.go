@@ -73,7 +73,8 @@ type Query struct {
 	Approved                 bool // recorded with a second person's approval
 }
 
-// Entries answers a query.
+// Entries answers a query: everything this officer recorded, everything late, back-dated, amended, approved by whom.
+// Readings are asked for with Reads.
 func (x *Index) Entries(ctx context.Context, q Query) (entries []Entry, page Page, err error) {
 	page.Position, err = x.read(ctx, func(r *reader) error {
 		f, possible := r.filter(q)
@@ -181,9 +182,9 @@ func (f *filter) groups() (all []group) {
 	add(q.Person != uuid.Nil, keyOf(ofPerson, q.Person))
 	add(q.Approved, key(ofApproved, 0))
 	add(q.Amendments, key(ofType, f.voided), key(ofType, f.corrected))
+	add(q.Late && q.Lag == 0, key(ofLate, 0))
 	// Two days or more between the day it happened and the day it was recorded is a day at least.
-	lagged := q.Late && (q.Lag == 0 || q.Lag >= laggedFrom*time.Millisecond) || q.BackDated && q.BackDays >= 1
-	add(lagged, key(ofLagged, 0))
+	add(q.Late && q.Lag >= laggedFrom*time.Millisecond || q.BackDated && q.BackDays >= 1, key(ofLagged, 0))
 	add(q.Officer != uuid.Nil, key(ofActor, f.officer))
 	add(q.Unit != uuid.Nil, key(ofUnit, f.unit))
 	var types group

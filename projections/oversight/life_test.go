@@ -200,8 +200,8 @@ func (l *life) inFile(stream string, do int) {
 
 func (l *life) amend(stream string, of uuid.UUID, target record.Event) {
 	about := target.ID
-	if l.draw("of another stream", 9) == 0 {
-		about = rapid.SampledFrom(l.events).Draw(l.t, "any").ID
+	if e := rapid.SampledFrom(l.events).Draw(l.t, "any"); e.Stream != stream && l.draw("of another stream", 9) == 0 {
+		about = e.ID
 	}
 	if rapid.Bool().Draw(l.t, "void") {
 		l.add(stream, of, nil, record.Voided{Event: about, Reason: "录错了"})

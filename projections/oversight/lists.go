@@ -1,6 +1,7 @@
 package oversight
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ const (
 	ofPerson
 	ofFile
 	ofType
-	ofLagged   // entries with a code of lateness, or laggedFrom and more behind
+	ofLate     // entries with a code of lateness
+	ofLagged   // entries with such a code, or laggedFrom and more behind
 	ofApproved // entries recorded with an approval
 	ofReader
 	ofReadersUnit
@@ -93,6 +95,9 @@ func (t *tail) addEntry(e *entry) {
 	}
 	if e.person != uuid.Nil {
 		t.list(keyOf(ofPerson, e.person), e.position)
+	}
+	if e.late != 0 {
+		t.list(key(ofLate, 0), e.position)
 	}
 	if e.late != 0 || e.recorded-e.occurred >= laggedFrom {
 		t.list(key(ofLagged, 0), e.position)
@@ -177,9 +182,11 @@ func (t *tail) load(c *sealed.Conn) error {
 	return err
 }
 
-// Ids are many and each is asked for by itself, so they share a few lists: a bucket has the ids that begin with the same
-// byte, as how many positions further each is, and the four bytes that follow.
+// Ids are many and each is asked for by itself, so they share lists: a bucket has the ids that begin with the same ten
+// bits, as how many positions further each is, and four bytes of it. More in a bucket would not fit beside others in a page.
 const idBytes = 4
+
+func bucket(id uuid.UUID) int64 { return int64(id[0])<<2 | int64(id[1])>>6 }
 
 // flush writes the lists of a full tail as a block.
 func (t *tail) flush(c *sealed.Conn, n int64) error {
@@ -204,28 +211,26 @@ func (t *tail) flush(c *sealed.Conn, n int64) error {
 		}
 	}
 	type place struct {
+		bucket   int64
 		id       uuid.UUID
 		position uint64
 	}
 	places := make([]place, 0, len(t.ids))
 	for id, p := range t.ids {
-		places = append(places, place{id, p})
+		places = append(places, place{bucket(id), id, p})
 	}
 	slices.SortFunc(places, func(a, b place) int {
-		if a.id[0] != b.id[0] {
-			return int(a.id[0]) - int(b.id[0])
-		}
-		return int(int64(a.position) - int64(b.position))
+		return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.position, b.position))
 	})
 	for i := 0; i < len(places); {
-		bucket, last := places[i].id[0], t.from
+		bucket, last := places[i].bucket, t.from
 		list = list[:0]
-		for ; i < len(places) && places[i].id[0] == bucket; i++ {
+		for ; i < len(places) && places[i].bucket == bucket; i++ {
 			list = binary.AppendUvarint(list, places[i].position-last)
 			list = append(list, places[i].id[1:1+idBytes]...)
 			last = places[i].position
 		}
-		if err := put(key(ofIDs, int64(bucket)), list); err != nil {
+		if err := put(key(ofIDs, bucket), list); err != nil {
 			return err
 		}
 	}
@@ -254,7 +259,7 @@ func listed(c *sealed.Conn, s span, key uint64) (positions []uint64, err error) 
 
 // listedID gives the positions at which an event with this id may be in a block; the row tells.
 func listedID(c *sealed.Conn, s span, id uuid.UUID) (positions []uint64, err error) {
-	err = query(c, `SELECT list FROM lists WHERE block = ? AND key = ?`, []any{s.n, int64(key(ofIDs, int64(id[0])))}, func(st *sqlite3.Stmt) error {
+	err = query(c, `SELECT list FROM lists WHERE block = ? AND key = ?`, []any{s.n, int64(key(ofIDs, bucket(id)))}, func(st *sqlite3.Stmt) error {
 		last := s.from
 		for raw := st.ColumnRawBlob(0); len(raw) > 0; {
 			d, n := binary.Uvarint(raw)

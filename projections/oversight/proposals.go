@@ -42,7 +42,7 @@ type Proposal struct {
 	ProposedAt time.Time   `json:"proposedAt"`
 	Expires    time.Time   `json:"expires,omitzero"`
 	Status     string      `json:"status"`
-	Answer     uint64      `json:"answer,omitempty"` // position of the event
+	Answer     uint64      `json:"answer,omitempty"` // position of the event that ended it
 	Answerer   uuid.UUID   `json:"answerer,omitzero"`
 	AnsweredAt time.Time   `json:"answeredAt,omitzero"`
 }

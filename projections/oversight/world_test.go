@@ -138,12 +138,12 @@ func (w *world) options(dir string) Options {
 }
 
 // build feeds an index everything there is.
-func build(ctx context.Context, x *Index, source follow.Source, codec *catalog.Codec, batch int) error {
+func build(ctx context.Context, x *Index, source follow.Source, opener follow.Opener, batch int) error {
 	head, _, err := source.Head(ctx)
 	if err != nil {
 		return err
 	}
-	f := follow.New(follow.Options{Source: source, Codec: NewOpener(codec), Projection: x, MaxEvents: batch})
+	f := follow.New(follow.Options{Source: source, Codec: opener, Projection: x, MaxEvents: batch})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
