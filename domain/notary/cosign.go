@@ -212,7 +212,7 @@ func (n *Notary) publish(ctx context.Context, cosigned []byte, tree tlog.Tree) e
 		put, err := n.append(ctx, s.revision, cosignedType, tree.N, cosigned)
 		if errors.Is(err, journal.ErrWrongRevision) {
 			// Mostly the signer of this very server has gone on meanwhile.
-			if !n.until(ctx, quietTime, func(now *seen) bool { return now.revision > s.revision }) {
+			if !n.until(ctx, behind*n.patience, func(now *seen) bool { return now.revision > s.revision }) {
 				return ctx.Err()
 			}
 			continue

@@ -96,7 +96,8 @@ type Options struct {
 	// servers on the same journal, and earlier ones. A key is changed by adding the new one everywhere, then giving it to
 	// the signers; the old one stays here for as long as its checkpoints are to count.
 	Keys []note.Verifier
-	// Policy names witnesses and the quorum that a published checkpoint needs; nil asks for none.
+	// Policy names witnesses and the quorum that a published checkpoint needs; nil asks for none. Whatever logs it names,
+	// the keys of this one are Keys.
 	Policy  *Policy
 	Metrics *Metrics     // may be nil
 	Log     *slog.Logger // may be nil

@@ -137,3 +137,32 @@ func TestOpenRefuses(t *testing.T) {
 		t.Errorf("a key is taken for another log: %v", err)
 	}
 }
+
+// Ensure that a file that cannot be written for a while holds things up, is told, and loses nothing.
+func TestFileFails(t *testing.T) {
+	w := start(t)
+	n := w.run(w.options())
+	w.add(300)
+	n.signedAll(300)
+	writable := func(pragma string) {
+		n.store.mu.Lock()
+		defer n.store.mu.Unlock()
+		if err := n.store.writer.Exec("PRAGMA query_only = " + pragma); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writable("on")
+	ids := w.add(300)
+	if s := n.wait(func(s Status) bool { return s.Err != nil }); s.Stopped || s.Size != 300 {
+		t.Errorf("%+v", s)
+	}
+	writable("off")
+	n.signedAll(600)
+	n.wait(func(s Status) bool { return s.Err == nil })
+	if _, err := n.Proof(t.Context(), ids[299]); err != nil {
+		t.Error(err)
+	}
+	if _, found := verify(t, VerifyOptions{Journal: w.journal, Policy: w.policy(), Dir: w.dir}); len(found) > 0 {
+		t.Errorf("%+v", found)
+	}
+}

@@ -190,12 +190,17 @@ func TestStrictSignatures(t *testing.T) {
 	if _, err := OpenCheckpoint(signed, policy); err != nil {
 		t.Fatal(err)
 	}
-	for change := range 256 {
-		for i := range signed {
-			other := append([]byte(nil), signed...)
-			if other[i] ^= byte(change); change == 0 {
-				continue
+	for i := range signed {
+		changes := []byte{1, 0x20, 0x80}
+		if i > len(signed)-8 { // the end of the base64, where bits are left over
+			changes = changes[:0]
+			for c := range 255 {
+				changes = append(changes, byte(c+1))
 			}
+		}
+		for _, change := range changes {
+			other := append([]byte(nil), signed...)
+			other[i] ^= change
 			if _, err := OpenCheckpoint(other, policy); err == nil {
 				t.Fatalf("byte %d may be %q", i, other[i])
 			}

@@ -87,7 +87,7 @@ func (n *Notary) sign(ctx context.Context) error {
 	put, err := n.append(ctx, s.revision, signedType, tree.N, signed)
 	if errors.Is(err, journal.ErrWrongRevision) {
 		n.Metrics.overtaken()
-		n.until(ctx, quietTime, func(now *seen) bool { return now.revision > s.revision })
+		n.until(ctx, behind*n.patience, func(now *seen) bool { return now.revision > s.revision })
 		return nil
 	}
 	if err != nil {
