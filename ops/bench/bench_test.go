@@ -39,12 +39,12 @@ func TestSeedAndMeasure(t *testing.T) {
 	if b.library, err = embedded.Locate(filepath.Join("..", "..", ".cache", "chdb")); err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range []string{"seed", "disk", "journal", "views", "analytics", "postgres-script"} {
+	for _, step := range []string{"seed", "disk", "journal", "verify", "views", "analytics", "postgres-script"} {
 		if err := b.step(t.Context(), step); err != nil {
 			t.Fatalf("%s: %v", step, err)
 		}
 	}
-	for _, name := range []string{"seed.events", "fsync.p50", "sqlite.p50", "sqlite.read", "journal.read", "views.rate", "views.duties", "analytics.rate"} {
+	for _, name := range []string{"seed.events", "fsync.p50", "sqlite.p50", "sqlite.read", "journal.read", "verify.rate", "views.rate", "views.duties", "analytics.rate"} {
 		if b.Numbers[name] <= 0 {
 			t.Errorf("%s is %v", name, b.Numbers[name])
 		}

@@ -122,6 +122,8 @@ func (b *bench) step(ctx context.Context, step string) error {
 		return b.rebuildViews(ctx)
 	case "analytics":
 		return b.loadAnalytics(ctx)
+	case "verify":
+		return b.verify(ctx)
 	case "postgres-script":
 		return b.postgresScript()
 	case "serve":

@@ -93,7 +93,7 @@ postgres() {
 go build -o "$work/bench" ./ops/bench
 step seed
 failed=
-for s in disk journal views analytics; do step "$s" || failed="$failed $s"; done
+for s in disk journal verify views analytics; do step "$s" || failed="$failed $s"; done
 step postgres-script
 postgres >"$work/postgres.rate" # not in a subshell, so that clean knows of the cluster
 step "postgres.rate=$(cat "$work/postgres.rate")"

@@ -82,6 +82,7 @@ func (b *bench) load(ctx context.Context, s *server, t town) error {
 		{"reads", func() error { return b.reads(ctx, s, t, overseer) }},
 		{"reports", func() error { return b.reports(ctx, analyst) }},
 		{"visits", func() error { return b.visits(ctx, s, t) }},
+		{"evidence", func() error { return b.evidence(ctx, s, t, overseer) }},
 	} {
 		if b.only != "" && b.only != part.name {
 			continue

@@ -123,6 +123,7 @@ func (c *client) do(r *http.Request) error {
 	if c.cookie != "" {
 		r.Header.Set("Cookie", c.cookie)
 	}
+	r.Header.Set("Yidang-Purpose", "supervision") // the overseer reads what is not his caseload
 	a, err := c.http.Do(r)
 	if err != nil {
 		return err

@@ -74,6 +74,9 @@ func specs(f *figures) []spec {
 		list = append(list, spec{"report " + strings.TrimSuffix(strings.TrimPrefix(name, "report."), ".p50") + ", p50", "≤ 150 ms", name, millis, "analytics.empty.p50", "empty query of the engine", false, atMost(150)})
 	}
 	return append(list,
+		spec{"verify the log: hashes, tree, order", "≥ 300,000/s", "verify.rate", perSecond, "journal.read", "read $all", false, atLeast(300_000)},
+		spec{"from an answer to its proof, slowest of ten", "≤ 1 s", "checkpoint.delay", millis, "fsync.p50", "raw fsync of 4 KiB", false, atMost(1000)},
+		spec{"a recorded reading of a case, one caller, p50", "≤ baseline + 2 ms", "read.recorded.p50", millis, "read.own.p50", "one that was recorded before", true, func(n, base float64) bool { return n <= base+2 }},
 		spec{"server memory under the load above, engine aside", "≤ 300 MB", "memory", mega, "empty.memory", "the same server without data", false, atMost(300)},
 		spec{"ready after a restart", "≤ 3 s", "ready.ms", millis, "empty.ready.ms", "the same server without data", false, atMost(3000)})
 }
