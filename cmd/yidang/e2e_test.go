@@ -516,3 +516,31 @@ func TestRefusesToStart(t *testing.T) {
 		t.Errorf("an unreachable journal: status %d, %s", status, &log)
 	}
 }
+
+// Ensure that casework goes on when the notary's own file cannot be used, and that the server says so.
+func TestDamagedNotary(t *testing.T) {
+	w := newTown(t)
+	w.run("demo", "--months", "1", "--people", "5")
+	_, stop := w.serve()
+	stop()
+	files, err := filepath.Glob(filepath.Join(w.data, "domain", "notary", "*.db"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v %v", files, err)
+	}
+	for _, f := range files {
+		if err := os.WriteFile(f, []byte(strings.Repeat("no database", 1000)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address, stop := w.serve()
+	defer stop()
+	u := w.signIn(address, "cadre1")
+	u.must("GET", "/v1/worklist", nil, nil)
+	if status, raw := u.call("GET", "/v1/proofs/00000000-0000-4000-8000-000000000000", nil, nil); status != http.StatusServiceUnavailable {
+		t.Errorf("a proof: %d %s", status, raw)
+	}
+	_, raw := u.call("GET", "/readyz", nil, nil)
+	if !strings.Contains(string(raw), `"name":"notary","ready":false`) {
+		t.Errorf("readiness: %s", raw)
+	}
+}

@@ -32,11 +32,16 @@ func (c *core) openNotary(p *program) (*notary.Notary, error) {
 	}
 	n, err := notary.Open(p.ctx, o)
 	if err != nil {
-		return nil, err
+		return nil, noProofs{err}
 	}
 	c.closers = append(c.closers, n.Close)
 	return n, nil
 }
+
+// noProofs is why the notary's own file cannot be used. Casework goes on without proofs then; /readyz and the log say so.
+type noProofs struct{ error }
+
+func (e noProofs) Unwrap() error { return e.error }
 
 // notaryKey reads the signing key, or makes it. Its name is the log's origin: without a configured one it is derived from
 // the vault, so that two installations never have the same.

@@ -83,16 +83,10 @@ func withServer(p *program, started func(address string)) (err error) {
 	}
 	r.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "yidang_reports_ready", Help: "1 when the ClickHouse engine answers and has everything, else 0."}, stats.gauge))
-	log, err := r.openNotary(p)
+	o, log, err := r.evidence(p, stats)
 	if err != nil {
 		return err
 	}
-	maker, err := r.dossierMaker(p, log)
-	if err != nil {
-		return err
-	}
-	o := r.apiOptions(p, stats, log)
-	o.Dossier = maker.complete
 	server, err := api.New(o)
 	if err != nil {
 		return err
@@ -108,8 +102,10 @@ func withServer(p *program, started func(address string)) (err error) {
 	g.Add(func() error { <-ctx.Done(); return nil }, func(error) { stop() })
 	serving, stopServing := context.WithCancel(p.ctx)
 	g.Add(func() error { return server.Serve(serving, listener, grace) }, func(error) { stopServing() })
-	signing, stopSigning := context.WithCancel(context.WithoutCancel(p.ctx))
-	g.Add(func() error { return log.Run(signing) }, func(error) { stopSigning() })
+	if log != nil {
+		signing, stopSigning := context.WithCancel(context.WithoutCancel(p.ctx))
+		g.Add(func() error { return log.Run(signing) }, func(error) { stopSigning() })
+	}
 	if stats.follower != nil {
 		loading, stopLoading := context.WithCancel(context.WithoutCancel(p.ctx))
 		g.Add(func() error { return r.loadOn(loading, p, stats) }, func(error) { stopLoading() })
@@ -121,6 +117,29 @@ func withServer(p *program, started func(address string)) (err error) {
 		started(address)
 	}
 	return g.Run()
+}
+
+// evidence opens the log of proofs and hands it to the API with everything else. When the notary's file cannot be used,
+// the server does without, and says so.
+func (r *records) evidence(p *program, stats *statistics) (api.Options, *notary.Notary, error) {
+	o := r.apiOptions(p, stats)
+	log, err := r.openNotary(p)
+	var broken noProofs
+	if errors.As(err, &broken) {
+		p.log.Error("no proofs: nothing is signed until this is mended", "error", broken)
+		o.Ready = append(o.Ready, api.Part{Name: "notary", Check: func(context.Context) error { return broken }})
+		return o, nil, nil
+	}
+	if err != nil {
+		return o, nil, err
+	}
+	maker, err := r.dossierMaker(p, log)
+	if err != nil {
+		return o, nil, err
+	}
+	o.Notary, o.Dossier = log, maker.complete
+	o.Ready = append(o.Ready, api.Part{Name: "notary", Check: func(context.Context) error { return log.Status().Err }})
+	return o, log, nil
 }
 
 // loadOn keeps the analytics loaded. A poison event ends the loading, loudly (log, metric, readiness), but not the casework.
@@ -156,10 +175,10 @@ func scheme(c Config) string {
 }
 
 // apiOptions hands the parts to the API.
-func (r *records) apiOptions(p *program, stats *statistics, log *notary.Notary) api.Options {
+func (r *records) apiOptions(p *program, stats *statistics) api.Options {
 	l := p.config.Limits
 	o := api.Options{
-		Executor: r.exec, Catalog: r.catalog, Views: r.views, Follower: r.follower, Attachments: r.blobs, Importer: r.importer(), Notary: log, Oversight: r.oversight, Watcher: r.watcher, Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "" && !p.config.Proxy.TLS,
+		Executor: r.exec, Catalog: r.catalog, Views: r.views, Follower: r.follower, Attachments: r.blobs, Importer: r.importer(), Oversight: r.oversight, Watcher: r.watcher, Log: p.log, Registry: r.registry, Plain: p.config.TLS.Certificate == "" && !p.config.Proxy.TLS,
 		Build:      api.Build{Version: version, Revision: revision(), Go: runtime.Version()},
 		SessionKey: r.vault.Secret("sessions"), Hasher: auth.NewHasher(runtime.GOMAXPROCS(0)),
 		Limits: api.Limits{Body: l.RequestBytes, Upload: l.UploadBytes, PerSession: float64(l.PerSession), PerAddress: float64(l.PerAddress),
@@ -168,7 +187,6 @@ func (r *records) apiOptions(p *program, stats *statistics, log *notary.Notary) 
 			{Name: "journal", Check: r.journalReady, Needed: true},
 			{Name: "views", Check: func(context.Context) error { return notBehind(r.follower.Status()) }, Needed: true},
 			{Name: "oversight", Check: func(context.Context) error { return notBehind(r.watcher.Status()) }},
-			{Name: "notary", Check: func(context.Context) error { return log.Status().Err }},
 			{Name: "reports", Check: stats.ready},
 		},
 	}

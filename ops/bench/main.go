@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -36,6 +37,9 @@ import (
 const engineWord = "analytics-engine"
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // as the program does
+	}
 	if len(os.Args) > 1 && os.Args[1] == engineWord {
 		os.Exit(embedded.Main(os.Args[2:]))
 	}
