@@ -320,6 +320,25 @@ func (w *town) edited(event string) {
 		t.Errorf("with the key alone: status %d\n%s", status, out)
 	}
 	w.refuses("no check", "verify", "--only", "spelling")
+
+	// Whoever takes the notary's memory and the key away as well is found by what was signed.
+	key := w.key()
+	for _, name := range []string{"notary", "notary.key"} {
+		if err := os.Rename(filepath.Join(w.data, "domain", name), filepath.Join(t.TempDir(), name)); err != nil {
+			t.Fatal(err)
+		}
+		if name == "notary" {
+			if status, out, _ := w.try("verify"); status != 1 || !strings.Contains(out, "the notary's folder is missing") || !strings.Contains(out, "失败 FAILURE  log") {
+				t.Errorf("without the notary's folder: status %d\n%s", status, out)
+			}
+		}
+	}
+	w.environ = append(w.environ, "YIDANG_NOTARY_POLICY=") // which names the key too
+	w.refuses("the log was signed", "verify")
+	w.run("verify", "--only", "order") // takes no key
+	if status, out, _ := w.try("verify", "--key", key); status != 1 || !strings.Contains(out, "失败 FAILURE  log") {
+		t.Errorf("without the key: status %d\n%s", status, out)
+	}
 }
 
 // Ensure that a dossier has the files that were merged into one person's, whichever is asked for, and that a sealed case is

@@ -91,18 +91,19 @@ func (cmd verifyCmd) record(p *program) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
 	o := audit.Options{Journal: c.journal, Catalog: c.catalog, Vault: c.vault, Attachments: c.blobs, Only: only, Dir: p.config.domainDir(), Progress: verifyProgress(p)}
-	if o.Notary, err = cmd.log(p, c); err != nil {
-		return err
-	}
 	out := &findings{p: p, json: cmd.Format == "json", of: map[audit.Check]int{}}
+	if len(only) == 0 || slices.Contains(only, audit.Log) {
+		if o.Notary, err = cmd.log(p, c, out); err != nil {
+			return err
+		}
+	}
 	sum, err := audit.Verify(p.ctx, o, out.add)
 	fmt.Fprintln(p.err)
 	if err != nil {
 		return err
 	}
-	if o.Notary != nil && o.Notary.Policy.NeedsWitnesses() && sum.Leaves > 0 && sum.CosignedSize == 0 && !slices.Contains(sum.Unchecked, audit.Log) {
-		sum.Failures++
-		out.add(audit.Finding{Severity: audit.Failure, Check: audit.Log, What: record.T("没有一个检查点达到策略要求的见证副署", "no checkpoint has the cosignatures that the policy asks for"),
+	if o.Notary != nil && o.Notary.Policy.NeedsWitnesses() && sum.Leaves > 0 && sum.CosignedSize == 0 {
+		out.addOwn(audit.Finding{Severity: audit.Failure, Check: audit.Log, What: record.T("没有一个检查点达到策略要求的见证副署", "no checkpoint has the cosignatures that the policy asks for"),
 			Remedy: record.T("启动服务，待见证人副署；查看 /readyz", "start the server and let the witnesses cosign; look at /readyz")})
 	}
 	return out.end(sum)
@@ -124,7 +125,7 @@ func (cmd verifyCmd) checks() (only []audit.Check, err error) {
 }
 
 // log says what the log is checked against; nil for a record that was never signed.
-func (cmd verifyCmd) log(p *program, c *core) (*notary.VerifyOptions, error) {
+func (cmd verifyCmd) log(p *program, c *core, out *findings) (*notary.VerifyOptions, error) {
 	policyFile := cmd.Policy
 	if policyFile == "" {
 		policyFile = p.config.Notary.Policy
@@ -139,20 +140,27 @@ func (cmd verifyCmd) log(p *program, c *core) (*notary.VerifyOptions, error) {
 	if err != nil {
 		return nil, err
 	}
+	o := &notary.VerifyOptions{Policy: policy, Dir: filepath.Join(p.config.domainDir(), "notary")}
+	promised := isFile(filepath.Join(o.Dir, "notary.db"))
 	_, signed, err := c.journal.Last(p.ctx, notary.Stream)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(policy.Logs) == 0 && (signed || len(cmd.Known) > 0):
+	case len(policy.Logs) == 0 && (signed || promised || len(cmd.Known) > 0):
 		return nil, &record.Problem{Kind: record.Invalid, Field: "key", Message: "the log was signed, but " + p.config.notaryKeyFile() + " is not there", Remedy: "--key KEY, as others were told it; and find out where the file went"}
 	case len(policy.Logs) == 0:
 		fmt.Fprintln(p.err, "nothing was signed yet: the checks of the log are left out (尚无签名检查点，不核验日志)")
 		return nil, nil
 	}
-	o := &notary.VerifyOptions{Policy: policy, Dir: filepath.Join(p.config.domainDir(), "notary")}
-	if _, err := os.Stat(filepath.Join(o.Dir, "notary.db")); err != nil {
-		fmt.Fprintf(p.err, "without the notary's file: what is wrong is found, but not always which event (%v)\n", err)
+	for _, k := range policy.Logs {
+		out.keys = append(out.keys, fmt.Sprintf("%s+%08x", k.Name(), k.KeyHash()))
+	}
+	if !promised {
 		o.Dir = ""
+	}
+	if signed && !promised {
+		out.addOwn(audit.Finding{Severity: audit.Note, Check: audit.Log, What: record.T("存证目录缺失：能发现改动，但不一定能指出是哪一条", "the notary's folder is missing: what was changed is found, but not always which event"),
+			Remedy: record.T("从备份恢复存证目录，并查明其去向", "restore the folder from its backup, and find out where it went")})
 	}
 	for _, name := range cmd.Known {
 		checkpoint, err := os.ReadFile(name)
@@ -179,13 +187,25 @@ type findings struct {
 	p    *program
 	json bool
 	of   map[audit.Check]int
-	err  error // of printing
+	own  struct{ failures, notes int } // what the audit does not know of
+	keys []string                      // that the log was checked against
+	err  error                         // of printing
 }
 
 // maxPrinted is how many findings of a check are printed as text: a person reads no more, and all are counted.
 const maxPrinted = 200
 
 var severities = map[audit.Severity]string{audit.Failure: "失败 FAILURE", audit.Note: "注意 NOTE"}
+
+// addOwn adds what was found beside the audit.
+func (f *findings) addOwn(one audit.Finding) {
+	if one.Severity == audit.Failure {
+		f.own.failures++
+	} else {
+		f.own.notes++
+	}
+	f.add(one)
+}
 
 func (f *findings) add(one audit.Finding) {
 	if f.json {
@@ -222,9 +242,10 @@ func (f *findings) line(v any) {
 
 // end prints the summary; the result is an error when anything failed.
 func (f *findings) end(sum audit.Summary) error {
+	sum.Failures, sum.Notes = sum.Failures+f.own.failures, sum.Notes+f.own.notes
 	perSecond := func(d time.Duration) int64 { return int64(float64(sum.Events) / max(d.Seconds(), 1e-6)) }
 	if f.json {
-		f.line(map[string]any{"summary": sum, "eventsPerSecond": perSecond(sum.Elapsed)})
+		f.line(map[string]any{"summary": sum, "eventsPerSecond": perSecond(sum.Elapsed), "keys": f.keys})
 	} else {
 		for _, c := range audit.Checks {
 			if n := f.of[c] - maxPrinted; n > 0 {
@@ -233,13 +254,13 @@ func (f *findings) end(sum audit.Summary) error {
 		}
 		f.print("\n%d events in %d streams, %d failures, %d notes (%d 条记录，%d 个流，%d 项失败，%d 项注意)\n", sum.Events, sum.Streams, sum.Failures, sum.Notes, sum.Events, sum.Streams, sum.Failures, sum.Notes)
 		if !slices.Contains(sum.Unchecked, audit.Log) {
-			f.print("  log          %d leaves, %d signed by %d checkpoints, %d cosigned\n  root         %s\n", sum.Leaves, sum.SignedSize, sum.Checkpoints, sum.CosignedSize, sum.Root)
+			f.print("  log          %d leaves, %d signed by %d checkpoints, %d cosigned\n  root         %s\n  against      %s\n", sum.Leaves, sum.SignedSize, sum.Checkpoints, sum.CosignedSize, sum.Root, strings.Join(f.keys, ", "))
 		}
 		f.print("  proved       authority of %d, two people of %d, %d claims, %d attachments\n", sum.Authorised, sum.Approvals, sum.Claims, sum.Attachments)
 		f.print("  counted      %d readings, %d erased streams, %d small steps of the clock\n", sum.Readings, sum.Erased, sum.ClockSteps)
 		f.print("  took         %s, %d events/s; the reading with the log %s, %d events/s\n", sum.Elapsed.Round(time.Millisecond), perSecond(sum.Elapsed), sum.Read.Round(time.Millisecond), perSecond(sum.Read))
 		if n := sum.Leaves - sum.SignedSize; n > 0 && !slices.Contains(sum.Unchecked, audit.Log) {
-			f.print("  not signed   the newest %d leaves, which no checkpoint covers yet (最新 %d 条尚未签名)\n", n, n)
+			f.print("  not covered  the newest %d leaves, by any checkpoint that holds (最新 %d 条没有成立的检查点覆盖)\n", n, n)
 		}
 		if len(sum.Unchecked) > 0 {
 			f.print("  not checked  %v\n", sum.Unchecked)
