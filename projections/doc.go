@@ -4,6 +4,7 @@
 //	            folded files with snapshots; lag and position; what stops on poison
 //	views       the encrypted SQLite file behind every list: people and search, cases, worklist, officers, units; and a
 //	            person's file folded from the streams, as of any day and as known at any day
+//	oversight   the index from which an inspector is answered: who recorded, amended, approved and read what; merged files
 //	analytics   pseudonymous facts in ClickHouse; analytics/embedded is the default engine
 //	reports     one report = one .sql file and one row
 //

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"yidang/projections/follow"
+	"yidang/projections/oversight"
 	"yidang/projections/views"
 )
 
@@ -14,6 +15,7 @@ import (
 // older schema.
 type rebuildCmd struct {
 	Views     bool `help:"Only the views." xor:"which"`
+	Oversight bool `help:"Only the index for inspectors." xor:"which"`
 	Analytics bool `help:"Only the analytics." xor:"which"`
 }
 
@@ -27,7 +29,13 @@ Example:
 
 // Run rebuilds.
 func (cmd rebuildCmd) Run(p *program) error {
-	if !cmd.Views { // before anything opens it
+	all := !cmd.Views && !cmd.Oversight && !cmd.Analytics
+	if all || cmd.Oversight { // before anything opens it; opening the record builds it anew
+		if err := oversight.Remove(p.config.oversightPath()); err != nil {
+			return err
+		}
+	}
+	if all || cmd.Analytics {
 		files, err := filepath.Glob(filepath.Join(p.config.projectionsDir(), "analytics.db*"))
 		if err != nil {
 			return err
@@ -39,15 +47,15 @@ func (cmd rebuildCmd) Run(p *program) error {
 		}
 	}
 	return withRecord(p, func(r *records) error {
-		if !cmd.Analytics {
+		if all || cmd.Views {
 			if err := r.rebuildViews(p); err != nil {
 				return err
 			}
 		}
-		if cmd.Views {
-			return nil
+		if all || cmd.Analytics {
+			return r.rebuildAnalytics(p)
 		}
-		return r.rebuildAnalytics(p)
+		return nil
 	})
 }
 

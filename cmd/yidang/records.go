@@ -65,7 +65,7 @@ func openRecords(p *program, now func() time.Time) (_ *records, err error) {
 		return nil, err
 	}
 	c.closers = append(c.closers, r.views.Close)
-	if r.oversight, err = oversight.Open(p.ctx, oversight.Options{Path: filepath.Join(p.config.projectionsDir(), "oversight.db"), Key: c.vault.Secret("oversight"), Catalog: c.catalog, Log: p.log}); err != nil {
+	if r.oversight, err = oversight.Open(p.ctx, oversight.Options{Path: p.config.oversightPath(), Key: c.vault.Secret("oversight"), Catalog: c.catalog, Log: p.log}); err != nil {
 		return nil, err
 	}
 	c.closers = append(c.closers, r.oversight.Close)
@@ -83,6 +83,8 @@ func openRecords(p *program, now func() time.Time) (_ *records, err error) {
 	})
 	return r, nil
 }
+
+func (c *Config) oversightPath() string { return filepath.Join(c.projectionsDir(), "oversight.db") }
 
 // erasing is the oversight index, and sees to it that what an erasure promises is done: the key destroyed, which a crash
 // between the record and the act may have left, or which another server recorded, and the views blanked. It comes before
