@@ -448,8 +448,8 @@ func TestWitnessRefuses(t *testing.T) {
 // Ensure that each of these commands shows how it is used.
 func TestEvidenceHelp(t *testing.T) {
 	alone := &town{t: t, log: &buffer{}}
-	for _, name := range []string{"verify", "dossier", "inspect", "key", "witness"} {
-		if help := alone.run(name, "--help"); !strings.Contains(help, "Example") || !strings.Contains(help, "yidang "+name) {
+	for _, name := range []string{"verify", "dossier", "inspect", "inspect officer", "inspect entries", "inspect reads", "inspect difference", "inspect gaps", "inspect proof", "key", "witness"} {
+		if help := alone.run(append(strings.Fields(name), "--help")...); !strings.Contains(help, "Example") || !strings.Contains(help, "yidang "+name) {
 			t.Errorf("yidang %s --help: %s", name, help)
 		}
 	}

@@ -2,17 +2,14 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"yidang/domain/access"
-	"yidang/domain/notary"
 	"yidang/domain/record"
 	"yidang/projections/oversight"
-	"yidang/projections/views"
 )
 
 // inspectCmd answers inspectors from the data folder. The server must not be running; a running one answers the same
@@ -80,6 +77,13 @@ type inspectOfficer struct {
 	Who string `arg:"" help:"The officer: sign-in name or uuid." placeholder:"OFFICER"`
 }
 
+func (inspectOfficer) Help() string {
+	return `Entries without their content, in the order of the log; lag is from when it happened to when it was recorded.
+
+Example:
+  yidang inspect officer cadre1 --as inspector --from 2026-03-01`
+}
+
 // Run lists what an officer recorded.
 func (cmd inspectOfficer) Run(p *program) error {
 	return withVisitor(p, cmd.reader, func(v *visitor) error {
@@ -127,6 +131,15 @@ type inspectEntries struct {
 	Amended    bool      `help:"Voided or corrected since."`
 	Amendments bool      `help:"The voids and corrections themselves."`
 	Approved   bool      `help:"Recorded with a second person's approval."`
+}
+
+func (inspectEntries) Help() string {
+	return `Entries without their content, in the order of the log; those that meet all that is asked for.
+
+Examples:
+  yidang inspect entries --as inspector --late --lag 72h --unit 前进村
+  yidang inspect entries --as inspector --amended --from 2026-03-01 --format json
+  yidang inspect entries --as inspector --approved --person UUID`
 }
 
 // Run lists entries.
@@ -235,6 +248,15 @@ type inspectReads struct {
 	Glass   bool      `help:"In an emergency."`
 }
 
+func (inspectReads) Help() string {
+	return `The access log, in order. The question itself is in it.
+
+Examples:
+  yidang inspect reads --as inspector --person UUID
+  yidang inspect reads --as inspector --outside --from 2026-03-01
+  yidang inspect reads --as inspector --glass`
+}
+
 // Run lists readings. The question itself is among them.
 func (cmd inspectReads) Run(p *program) error {
 	return withVisitor(p, cmd.reader, func(v *visitor) (err error) {
@@ -328,150 +350,4 @@ func (c *sayings) of(p *program, x oversight.Reading) (access.Read, error) {
 		}
 	}
 	return c.said[x.ID], nil
-}
-
-type inspectDifference struct {
-	reader
-	printing
-	Person uuid.UUID `required:"" help:"Whose file." placeholder:"UUID"`
-	From   string    `required:"" help:"What was known at this time, or at the end of this day." placeholder:"DAY"`
-	To     string    `help:"And what was known at this later one; now when left out." placeholder:"DAY"`
-}
-
-// Run prints what became known.
-func (cmd inspectDifference) Run(p *program) error {
-	from, err := moment("from", cmd.From, true)
-	if err != nil {
-		return err
-	}
-	to, err := moment("to", cmd.To, true)
-	if err == nil && !to.IsZero() && to.Before(from) {
-		err = &record.Problem{Kind: record.Invalid, Field: "to", Message: "is before from", Remedy: "exchange them"}
-	}
-	if err != nil {
-		return err
-	}
-	return withVisitor(p, cmd.reader, func(v *visitor) error {
-		f, err := v.open(p.ctx, cmd.Person)
-		if err != nil {
-			return err
-		}
-		then, err := f.At(record.At{KnownAt: from})
-		if err != nil {
-			return err
-		}
-		now, err := f.At(record.At{KnownAt: to})
-		if err != nil {
-			return err
-		}
-		names, err := v.r.directory(p.ctx)
-		if err != nil {
-			return err
-		}
-		if err := f.record(p.ctx, access.Timeline, "difference"); err != nil {
-			return err
-		}
-		out := cmd.table(p, "position", "recorded", "officer", "kind", "event", "what")
-		for _, c := range views.Difference(then.Timeline(f.keep), now.Timeline(f.keep)) {
-			e, text := c.Line.Event, c.Text()
-			out.row(changeItem{c.Kind, text, e.ID, e.Type, e.Meta.Actor, e.Meta.OccurredAt, e.Meta.RecordedAt, e.Position}, fmt.Sprint(e.Position), timeText(e.Meta.RecordedAt), names.login(e.Meta.Actor), string(c.Kind), e.ID.String(), text.Zh+" / "+text.En)
-		}
-		return out.end(nil)
-	})
-}
-
-// changeItem is a change as JSON.
-type changeItem struct {
-	Kind       views.ChangeKind `json:"kind"`
-	Text       record.Text      `json:"text"`
-	Event      uuid.UUID        `json:"event"`
-	Type       string           `json:"type"`
-	Actor      uuid.UUID        `json:"actor"`
-	OccurredAt time.Time        `json:"occurredAt"`
-	RecordedAt time.Time        `json:"recordedAt"`
-	Position   uint64           `json:"position"`
-}
-
-type inspectGaps struct {
-	reader
-	printing
-	Person uuid.UUID `required:"" help:"Whose file." placeholder:"UUID"`
-}
-
-// Run prints the duties that no event fulfilled, or a late one.
-func (cmd inspectGaps) Run(p *program) error {
-	return withVisitor(p, cmd.reader, func(v *visitor) error {
-		f, err := v.open(p.ctx, cmd.Person)
-		if err != nil {
-			return err
-		}
-		names, err := v.r.directory(p.ctx)
-		if err != nil {
-			return err
-		}
-		if err := f.record(p.ctx, access.File, "gaps"); err != nil {
-			return err
-		}
-		out := cmd.table(p, "standing", "due", "done", "owed by", "role", "case", "duty")
-		today := record.DayOf(v.r.exec.Now())
-		for _, c := range f.Cases {
-			q := views.WorklistQuery{Reach: record.Reach{All: true}, Case: c.ID, Standing: []string{"overdue", "done"}, Today: today, Limit: 500}
-			for f.keep(c) {
-				rows, next, _, _, err := v.r.views.Worklist(p.ctx, q)
-				if err != nil {
-					return err
-				}
-				for _, d := range rows {
-					if d.Standing == "done" && d.OnTime() {
-						continue
-					}
-					standing := map[string]string{"overdue": "overdue", "done": "late"}[d.Standing]
-					out.row(gapItem{standing, d.Code, d.Case, dayText(d.Due), dayText(d.EndedOn), d.Owner, d.Holder, d.Started, d.Ended}, standing, dayText(d.Due), dash(dayText(d.EndedOn)), names.holder(d.Holder), string(d.Owner), d.Case.String(), d.Code)
-				}
-				if q.Cursor = next; next == "" {
-					break
-				}
-			}
-		}
-		return out.end(nil)
-	})
-}
-
-// gapItem is a duty as JSON.
-type gapItem struct {
-	Standing string      `json:"standing"` // overdue or late
-	Code     string      `json:"code"`
-	Case     uuid.UUID   `json:"case"`
-	Due      string      `json:"due"`
-	Done     string      `json:"done,omitempty"`
-	Owner    record.Role `json:"owner,omitempty"`
-	Officer  uuid.UUID   `json:"officer,omitzero"`
-	Started  uuid.UUID   `json:"started"`        // event that began it
-	Ended    uuid.UUID   `json:"ended,omitzero"` // event that fulfilled it
-}
-
-type inspectProof struct {
-	reader
-	Event uuid.UUID `arg:"" help:"Id of the entry." placeholder:"EVENT"`
-	Out   string    `short:"o" help:"File to write; standard output when left out." type:"path" placeholder:"FILE"`
-}
-
-// Run writes the proof.
-func (cmd inspectProof) Run(p *program) error {
-	return withVisitor(p, cmd.reader, func(v *visitor) error {
-		if err := v.ask(p.ctx, "proof "+cmd.Event.String()); err != nil {
-			return err
-		}
-		return v.r.withNotary(p, func(log *notary.Notary) error {
-			proof, err := log.Proof(p.ctx, cmd.Event)
-			if err != nil {
-				return err
-			}
-			if cmd.Out == "" {
-				_, err := p.out.Write(proof.Text())
-				return err
-			}
-			return os.WriteFile(cmd.Out, proof.Text(), 0o600)
-		})
-	})
 }

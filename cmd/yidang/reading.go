@@ -23,7 +23,7 @@ import (
 // reader is who reads, and why.
 type reader struct {
 	As      string `required:"" help:"Sign-in name of the officer who reads; it is recorded." placeholder:"LOGIN"`
-	Purpose string `help:"What it is read for; it is recorded." default:"inspection" placeholder:"CODE"`
+	Purpose string `help:"What it is read for, ${default} when left out; it is recorded." default:"inspection" placeholder:"CODE"`
 	Reason  string `help:"The reason in your words; it is recorded."`
 }
 
