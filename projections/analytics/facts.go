@@ -51,6 +51,8 @@ type Fact struct {
 	Code     string
 	Quantity float64
 	Officer  uuid.UUID
+
+	Note Note // of a visit
 }
 
 // Place is where a case stands. For an event without a case only Village may be set.
@@ -67,8 +69,9 @@ type MAC func(purpose string, parts ...[]byte) []byte
 // pseudonyms names people, cases and things inside cases, the same for ever and linkable by nobody without the key. It
 // remembers what it named lately, for a case comes up again and again. It serves one goroutine.
 type pseudonyms struct {
-	mac  MAC
-	seen map[named]uuid.UUID
+	mac   MAC
+	seen  map[named]uuid.UUID
+	notes *notes
 }
 
 type named struct {
@@ -102,7 +105,7 @@ func (n *pseudonyms) make(sort string, id []byte) uuid.UUID {
 	return u
 }
 
-// fact makes the first word on an event. It looks at metadata and facets, never into the data.
+// fact makes the first word on an event. It looks at metadata and facets, and into the data only for the hash of a note.
 func (n *pseudonyms) fact(e record.Event, category string, s step) Fact {
 	m, f := e.Meta, record.FacetsOf(e)
 	w := Fact{
@@ -125,7 +128,7 @@ func (n *pseudonyms) fact(e record.Event, category string, s step) Fact {
 		w.Ref = n.make("ref", []byte(f.Ref))
 	}
 	w.Kind, w.Stage, w.Result, w.Outcome, w.Code = code(f.Kind), code(f.Stage), code(f.Result), code(f.Outcome), code(f.Code)
-	w.Quantity, w.Officer = f.Quantity, f.Officer
+	w.Quantity, w.Officer, w.Note = f.Quantity, f.Officer, n.notes.of(e)
 	return w
 }
 

@@ -95,6 +95,12 @@ var factColumns = []column[Fact]{
 	coded("code", func(f *Fact) string { return f.Code }),
 	col("quantity", "Float64", func(f *Fact) float64 { return f.Quantity }),
 	col("officer", "UUID", func(f *Fact) uuid.UUID { return f.Officer }),
+	col("note", "UInt64", func(f *Fact) uint64 { return f.Note.Hash }),
+	col("note_near1", "UInt64", func(f *Fact) uint64 { return f.Note.Near[0] }),
+	col("note_near2", "UInt64", func(f *Fact) uint64 { return f.Note.Near[1] }),
+	col("note_near3", "UInt64", func(f *Fact) uint64 { return f.Note.Near[2] }),
+	col("note_near4", "UInt64", func(f *Fact) uint64 { return f.Note.Near[3] }),
+	col("note_length", "UInt16", func(f *Fact) uint16 { return f.Note.Length }),
 }
 
 var dutyColumns = []column[Duty]{
@@ -122,7 +128,7 @@ var dutyColumns = []column[Duty]{
 // The tables. Rows that are inserted a second time, after a crash, have the same key and the same content, and FINAL counts
 // them once. Keys grow with the log, so parts hardly overlap, and FINAL costs next to nothing.
 //
-// Reports read the two views and nothing else. A view says what was known at a position, so a report over it gives the same
+// Reports read the three views and nothing else. A view says what was known at a position, so a report over it gives the same
 // figures for ever, whatever is loaded, amended or merged later.
 const (
 	factsTable     = "yidang_facts"
@@ -145,6 +151,9 @@ SELECT ` + facts + ` FROM yidang_facts FINAL
 WHERE position <= {at:UInt64} AND position NOT IN (SELECT position FROM yidang_revisions WHERE known <= {at:UInt64})
 UNION ALL
 SELECT ` + facts + ` FROM (SELECT ` + facts + ` FROM yidang_revisions WHERE known <= {at:UInt64} ORDER BY known DESC LIMIT 1 BY position) WHERE NOT gone`,
+		// Which events were amended, and by the newest word from which position; of the word itself the view of facts tells.
+		`CREATE VIEW yidang_amended_at AS
+SELECT position, known FROM yidang_revisions WHERE known <= {at:UInt64} ORDER BY known DESC LIMIT 1 BY position`,
 		`CREATE VIEW yidang_duties_at AS
 SELECT ` + duties + ` FROM yidang_duties FINAL WHERE position <= {at:UInt64}`,
 	}
@@ -202,7 +211,7 @@ func insert[R any](ctx context.Context, conn driver.Conn, table string, columns 
 // counts: a crash before that begins again.
 func rebuild(ctx context.Context, conn driver.Conn, epoch uuid.UUID) error {
 	run := []string{"DROP TABLE IF EXISTS " + loaderTable + " SYNC"}
-	for _, view := range []string{"yidang_facts_at", "yidang_duties_at"} {
+	for _, view := range []string{"yidang_facts_at", "yidang_amended_at", "yidang_duties_at"} {
 		run = append(run, "DROP VIEW IF EXISTS "+view+" SYNC")
 	}
 	for _, t := range []string{factsTable, revisionsTable, dutiesTable} {

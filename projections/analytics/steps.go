@@ -49,7 +49,7 @@ func newFolder(mac MAC, size int, o follow.StatesOptions) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &folder{names: &pseudonyms{mac: mac, seen: map[named]uuid.UUID{}}, size: size, catalog: o.Categories, categories: map[*record.Category]*record.Category{}, stands: stands}
+	f := &folder{names: &pseudonyms{mac: mac, seen: map[named]uuid.UUID{}, notes: newNotes(mac)}, size: size, catalog: o.Categories, categories: map[*record.Category]*record.Category{}, stands: stands}
 	o.Categories = f
 	f.states = follow.NewStates(o)
 	return f, nil
@@ -169,6 +169,12 @@ func (f *folder) reset() {
 	f.states.Reset()
 	f.stands.Purge()
 	f.last.stream = ""
+}
+
+// drop forgets one file.
+func (f *folder) drop(stream string) {
+	f.states.Drop(stream)
+	f.stands.Remove(stream)
 }
 
 // trim lets go of files that were not used lately; save stores their snapshots.

@@ -1,14 +1,16 @@
 // Package analytics loads the journal into ClickHouse as pseudonymous facts, for reports.
 //
-//   - No name, citizen id, phone, address or free text ever gets there. A fact is made from an event's metadata and facets,
-//     never from its data; people and cases are keyed hashes; a facet that does not look like a code is withheld.
+//   - No name, citizen id, phone, address or free text ever gets there. A fact is made from an event's metadata and facets;
+//     people and cases are keyed hashes; a facet that does not look like a code is withheld. Of the data itself only the
+//     notes of visits leave a trace, keyed hashes that tell whether two notes are alike; see Note.
 //   - Rows are a function of the journal: the same events give the same rows, after crashes, restarts and re-runs. Rows go
 //     to ClickHouse first, then the checkpoint and the folded cases go to a small encrypted file in one transaction. After a
 //     crash in between, the same rows are sent again and replace themselves.
 //   - Every figure is pinned to a position of the log. A void or a correction, and what follows from it, is a later word on earlier events:
 //     it counts from its own position on, and a report at an earlier position stays what it was.
 //   - Of a file whose key was destroyed, what was loaded before stays until the tables are built again; after that only the
-//     metadata of its events is there, and figures that rested on its content cannot be had again.
+//     metadata of its events is there, and figures that rested on its content cannot be had again. The hashes of its notes
+//     are blanked at once.
 //
 // One Store loads one database; two of them would undo each other's work.
 package analytics
