@@ -149,14 +149,14 @@ func TestEvidence(t *testing.T) {
 	w.verified("--known", known[0], "--policy", policy)
 	w.inspected(who, visit)
 	w.dossiers(who, visit, policy)
-	stopWitness()
 
 	stranger, other, stopStranger := w.witness()
 	stopStranger()
 	if status, out, _ := w.try("verify", "--policy", other); status != 1 || !strings.Contains(out, "cosignatures that the policy asks for") {
 		t.Errorf("with a witness in %s that never saw the log: status %d\n%s", stranger, status, out)
 	}
-	w.edited(visit)
+	w.edited(who, visit)
+	stopWitness()
 }
 
 // inspected asks an inspector's questions.
@@ -290,7 +290,7 @@ func (w *town) dossiers(who, visit, policy string) {
 }
 
 // edited changes a byte of an event in the journal's file, as somebody does who has the machine.
-func (w *town) edited(event string) {
+func (w *town) edited(who, event string) {
 	t := w.t
 	t.Helper()
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.data, "domain", "journal", "journal.db")) // the driver comes with the vault
@@ -320,6 +320,18 @@ func (w *town) edited(event string) {
 		t.Errorf("with the key alone: status %d\n%s", status, out)
 	}
 	w.refuses("no check", "verify", "--only", "spelling")
+
+	// No dossier is made of it; that one was asked for is in the record all the same.
+	zip := filepath.Join(t.TempDir(), "d.zip")
+	if status, out, log := w.try("dossier", "--person", who, "--as", "inspector", "--purpose", "complaint", "-o", zip); status != 1 || !strings.Contains(log, "run yidang verify") {
+		t.Errorf("a dossier of an edited file: status %d\n%s%s", status, out, log)
+	}
+	if left, err := os.ReadDir(filepath.Dir(zip)); err != nil || len(left) > 0 {
+		t.Errorf("a dossier that failed left %v (%v)", left, err)
+	}
+	if asked := w.rows("inspect", "reads", "--as", "inspector", "--for", "complaint"); len(asked) != 1 {
+		t.Errorf("that a dossier was asked for: %v", asked)
+	}
 
 	// Whoever takes the notary's memory and the key away as well is found by what was signed.
 	key := w.key()
