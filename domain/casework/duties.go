@@ -104,12 +104,20 @@ func Track(state any, e record.Event) {
 	if x, ok := e.Data.(DutyExcused); ok {
 		excuse(p, rules, x, e)
 	}
-	if !c.IsOpen() {
-		for len(c.Duties.Open) > 0 {
-			c.end(0, Cancelled, e)
+	if c.IsOpen() {
+		return
+	}
+	for i := 0; i < len(c.Duties.Open); {
+		if d, ok := rules.Duty(c.Duties.Open[i].Code); ok && d.Closed {
+			i++
+			continue
 		}
+		c.end(i, Cancelled, e)
 	}
 }
+
+// owes tells whether a duty is owed in the case as it stands: open, or closed.
+func (c *Case) owes(d *policy.Duty) bool { return c.IsOpen() != d.Closed }
 
 func track(p Program, rules *policy.Rules, d *policy.Duty, e record.Event, f record.Facets) {
 	c, key := p.Core(), ""
@@ -122,7 +130,7 @@ func track(p Program, rules *policy.Rules, d *policy.Duty, e record.Event, f rec
 		switch {
 		case fulfils:
 			c.end(i, Done, e)
-			if d.Again && c.IsOpen() {
+			if d.Again && c.owes(d) {
 				start(p, rules, d, key, began(e), e)
 			}
 			return
@@ -134,7 +142,7 @@ func track(p Program, rules *policy.Rules, d *policy.Duty, e record.Event, f rec
 			return
 		}
 	}
-	if c.IsOpen() && ds.find(d.Code, key) < 0 && policy.Matches(d.Starts, e.Type, f) {
+	if c.owes(d) && ds.find(d.Code, key) < 0 && policy.Matches(d.Starts, e.Type, f) {
 		start(p, rules, d, key, began(e), e)
 	}
 }
@@ -198,7 +206,7 @@ func excuse(p Program, rules *policy.Rules, x DutyExcused, e record.Event) {
 		return
 	}
 	ended := c.end(i, Excused, e)
-	if d, ok := rules.Duty(ended.Code); ok && d.Again && c.IsOpen() {
+	if d, ok := rules.Duty(ended.Code); ok && d.Again && c.owes(d) {
 		start(p, rules, d, ended.Key, ended.Due, e)
 	}
 }

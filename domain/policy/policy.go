@@ -69,6 +69,8 @@ type Duty struct {
 	Limit Limit `json:"limit"`
 	// Again starts the next instance when one is fulfilled.
 	Again bool `json:"again,omitempty"`
+	// Closed duties are owed in closed cases, and only there; closing a case ends all others.
+	Closed bool `json:"closed,omitempty"`
 	// Ahead is how many days before the due day the duty shows as due; earlier it is upcoming.
 	Ahead int `json:"ahead"`
 }

@@ -106,7 +106,7 @@ func (t *tallies) apply(change tallyChange, position uint64) {
 // load counts the rows that are there.
 func (t *tallies) load(c *sealed.Conn, position uint64) error {
 	fresh := newTallies()
-	err := query(c, `SELECT `+caseColumns+` FROM cases WHERE open = 1`, nil, func(st *sqlite3.Stmt) error {
+	err := query(c, `SELECT `+caseColumns+` FROM cases WHERE open = 1 OR length(owed) > 0`, nil, func(st *sqlite3.Stmt) error {
 		k, err := scanCase(st)
 		if err == nil {
 			fresh.add(k)

@@ -155,8 +155,8 @@ func TestIsolationIsNeverOrderedHere(t *testing.T) {
 	wantDue(t, s, "release-notice", "") // terminated, not released
 	s.When(office, "2026-05-07", "drugs.close_case", drugs.CloseCase{Reason: "term-ended"}).ThenRefused(drugs.ErrCloseTerm)
 	s.When(office, "2026-05-07", "drugs.close_case", drugs.CloseCase{Reason: "terminated"}).ThenRecorded("casework.closed")
-	if open := state(s).Duties.Open; len(open) > 0 {
-		t.Errorf("a closed case owes %v", open)
+	if open := state(s).Duties.Open; len(open) != 1 || open[0].Code != "retention-review" {
+		t.Errorf("a closed case owes %v, want only the review of its retention", open)
 	}
 	s.When(cadre, "2026-05-08", "casework.record_visit", casework.RecordVisit{Outcome: "met"}).ThenRefused(casework.ErrClosed)
 }

@@ -69,10 +69,10 @@ var Category = record.Category{
 	Readers: []record.Grant{village, police, office, volunteer, {Roles: []record.Role{record.Inspector}, Scope: record.Anywhere}},
 	New:     func() any { return &Case{} },
 	Events: slices.Concat(openingEvents, agreementEvents, tierEvents, testEvents, missEvents, disputeEvents, leaveEvents,
-		breachEvents, decisionEvents, termEvents, endingEvents, maintenanceEvents,
+		breachEvents, decisionEvents, termEvents, endingEvents, maintenanceEvents, retentionEvents,
 		casework.Events()),
 	Commands: slices.Concat(openingCommands, agreementCommands, tierCommands, testCommands, missCommands, disputeCommands,
-		leaveCommands, breachCommands, decisionCommands, termCommands, endingCommands, maintenanceCommands,
+		leaveCommands, breachCommands, decisionCommands, termCommands, endingCommands, maintenanceCommands, retentionCommands,
 		sharedCommands()),
 	After: track,
 }
