@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -185,4 +187,47 @@ func TestBatchesDoNotMatter(t *testing.T) {
 	if now, _, err := one.Checkpoint(ctx); err != nil || now != at+10 {
 		t.Fatal(fmt.Sprint("the checkpoint is ", now, err))
 	}
+}
+
+// Ensure that a server named by a connection string is loaded, all at once and live, and gives the same rows. The server is
+// the engine behind a port of its own.
+func TestByConnectionString(t *testing.T) {
+	ctx, w := t.Context(), analyticstest.New(t)
+	must(t, w.Fill(ctx, 400, 10, "x"))
+	engine := analyticstest.Database(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			outside, err := l.Accept()
+			if err != nil {
+				return
+			}
+			inside, err := engine.DialContext(ctx, "")
+			if err != nil {
+				_ = outside.Close()
+				continue
+			}
+			for _, way := range [][2]net.Conn{{inside, outside}, {outside, inside}} {
+				go func() {
+					_, _ = io.Copy(way[0], way[1])
+					_ = way[0].Close()
+				}()
+			}
+		}
+	}()
+	o := w.Options(filepath.Join(t.TempDir(), "analytics.db"), nil)
+	o.Connection = "http://" + l.Addr().String() + "/" + engine.Auth.Database
+	s, err := analytics.Open(ctx, o)
+	must(t, err)
+	defer s.Close()
+	head, _, err := w.Journal.Head(ctx)
+	must(t, err)
+	must(t, s.Backfill(ctx, follow.BackfillOptions{Source: w.Journal, Codec: w.Codec, Until: head, Dir: filepath.Join(t.TempDir(), "spool"), EventsPerPart: 100}))
+	must(t, w.Fill(ctx, 50, 10, "y"))
+	must(t, w.Load(ctx, s, 20))
+	whole := w.Store(t)
+	must(t, w.Load(ctx, whole, 20_000))
+	sameRows(t, s, whole)
 }
