@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == engineWord {
 		os.Exit(embedded.Main(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == serveWord {
+		os.Exit(serveUntilKilled())
+	}
 	os.Exit(m.Run())
 }
 

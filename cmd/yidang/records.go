@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"yidang/api/imports"
+	"yidang/domain/commands"
 	"yidang/domain/person"
 	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
@@ -146,13 +147,16 @@ var (
 	errLooksKnown = &record.Problem{Kind: record.Refused, Field: "differentFrom", Rule: "D-12",
 		Message: "people with the same name and birth day, or name and phone, have files", Zh: "已有姓名与出生日期（或电话）相同的档案",
 		Remedy: "look at GET /v1/people?q=NAME; work in the existing file, or name those who are somebody else in differentFrom"}
+	errCaseKept = &record.Problem{Kind: record.Refused, Rule: "PIPL 47", Message: "the person has a case whose content is kept", Zh: "该人员仍有保存中的案件档案",
+		Remedy: "erase the cases first, each on its own ground"}
 	errCaseOpen = &record.Problem{Kind: record.Refused, Field: "person", Rule: "D-12", Message: "the person has an open case of this program",
 		Zh: "该人员已有同类在办案件", Remedy: "work in the open case"}
 )
 
-// precheck shows possible duplicates before they are made: a person who looks registered (search-first), a second open case.
-func (r *records) precheck(ctx context.Context, row *record.CommandRow, input any) error {
-	switch in := input.(type) {
+// precheck shows possible duplicates before they are made: a person who looks registered (search-first), a second open case;
+// and keeps a person's file as long as there is a case.
+func (r *records) precheck(ctx context.Context, _ *record.CommandRow, q commands.Request) error {
+	switch in := q.Input.(type) {
 	case person.Register:
 		return r.checkDuplicates(ctx, in)
 	case drugs.Open:
@@ -162,8 +166,23 @@ func (r *records) precheck(ctx context.Context, row *record.CommandRow, input an
 			}
 			return errCaseOpen
 		}
+	case record.EraseFile:
+		if q.Category == person.Category.Name {
+			return r.checkErasable(ctx, q.ID)
+		}
 	}
 	return nil
+}
+
+// checkErasable keeps who a case is about as long as there is one.
+func (r *records) checkErasable(ctx context.Context, who uuid.UUID) error {
+	cases, err := r.views.CasesOf(ctx, who)
+	for _, c := range cases {
+		if !c.Erased {
+			return errCaseKept
+		}
+	}
+	return err
 }
 
 func (r *records) checkDuplicates(ctx context.Context, in person.Register) error {

@@ -55,7 +55,7 @@ type Options struct {
 	Metrics *Metrics         // may be nil
 	// Precheck may refuse a command before it is decided, by looking at what only projections know (possible duplicates).
 	// It is advice for people, not an invariant: it may be a moment behind.
-	Precheck func(ctx context.Context, row *record.CommandRow, input any) error
+	Precheck func(ctx context.Context, row *record.CommandRow, r Request) error
 	// Responsible tells whether an officer is responsible in any case of a person, from a projection; who is may not approve
 	// what concerns the person. nil: only the case at hand counts.
 	Responsible func(ctx context.Context, person, officer uuid.UUID) (bool, error)
@@ -196,7 +196,7 @@ func (x *Executor) Do(ctx context.Context, r Request) (receipt Receipt, err erro
 		return receipt, err
 	}
 	if x.Precheck != nil {
-		if err := x.Precheck(ctx, row, r.Input); err != nil {
+		if err := x.Precheck(ctx, row, r); err != nil {
 			return receipt, err
 		}
 	}
