@@ -62,6 +62,16 @@ func (d Duty) ID() uuid.UUID { return uuid.NewSHA1(d.Started, []byte(d.Code+"|"+
 type Duties struct {
 	Open    []Duty `json:"open,omitempty"`
 	changes []Duty
+	quiet   bool
+}
+
+// Quiet is for whoever only looks at a file: changes are not kept.
+func (ds *Duties) Quiet() { ds.quiet, ds.changes = true, nil }
+
+func (ds *Duties) changed(d Duty) {
+	if !ds.quiet {
+		ds.changes = append(ds.changes, d)
+	}
 }
 
 // TakeChanges hands over each duty that was begun, moved or ended since the last call, in order. Whoever keeps duties
@@ -78,16 +88,16 @@ func (ds *Duties) find(code, key string) int {
 
 func (ds *Duties) begin(d Duty) {
 	ds.Open = append(ds.Open, d)
-	ds.changes = append(ds.changes, d)
+	ds.changed(d)
 }
 
 // end ends an open duty; who owes it then is who owed it.
-func (c *Case) end(i int, status Status, e record.Event) Duty {
+func (c *Case) end(i int, status Status, e *record.Event) Duty {
 	ds := &c.Duties
 	d := ds.Open[i]
 	d.Status, d.Officer, d.Ended, d.EndedOn = status, c.Holder(d), e.ID, e.Meta.OccurredAt
 	ds.Open = slices.Delete(ds.Open, i, i+1)
-	ds.changes = append(ds.changes, d)
+	ds.changed(d)
 	return d
 }
 
@@ -99,10 +109,10 @@ func Track(state any, e record.Event) {
 	}
 	c, facets := p.Core(), record.FacetsOf(e)
 	for _, i := range rules.ForEvent(c.Program, e.Type) {
-		track(p, rules, &rules.Duties[i], e, facets)
+		track(p, rules, &rules.Duties[i], &e, &facets)
 	}
 	if x, ok := e.Data.(DutyExcused); ok {
-		excuse(p, rules, x, e)
+		excuse(p, rules, x, &e)
 	}
 	if c.IsOpen() {
 		return
@@ -112,14 +122,14 @@ func Track(state any, e record.Event) {
 			i++
 			continue
 		}
-		c.end(i, Cancelled, e)
+		c.end(i, Cancelled, &e)
 	}
 }
 
 // owes tells whether a duty is owed in the case as it stands: open, or closed.
 func (c *Case) owes(d *policy.Duty) bool { return c.IsOpen() != d.Closed }
 
-func track(p Program, rules *policy.Rules, d *policy.Duty, e record.Event, f record.Facets) {
+func track(p Program, rules *policy.Rules, d *policy.Duty, e *record.Event, f *record.Facets) {
 	c, key := p.Core(), ""
 	if d.Keyed {
 		key = f.Ref
@@ -149,21 +159,21 @@ func track(p Program, rules *policy.Rules, d *policy.Duty, e record.Event, f rec
 
 // began is when a duty that an event begins is owed from. What was taken over from an older register binds from the day it
 // was taken over: nobody was late here before the file was.
-func began(e record.Event) time.Time {
+func began(e *record.Event) time.Time {
 	if e.Meta.Late == record.LateImport {
 		return e.Meta.RecordedAt
 	}
 	return e.Meta.OccurredAt
 }
 
-func start(p Program, rules *policy.Rules, d *policy.Duty, key string, from time.Time, e record.Event) {
+func start(p Program, rules *policy.Rules, d *policy.Duty, key string, from time.Time, e *record.Event) {
 	due, ok := dueDay(p, rules, d, from)
 	if !ok {
 		return
 	}
 	named := uuid.Nil
 	if d.Named {
-		named = record.FacetsOf(e).Officer
+		named = record.FacetsOf(*e).Officer
 	}
 	p.Core().Duties.begin(Duty{
 		Named: named, Code: d.Code, Key: key, Status: Open, Owner: d.Owner, From: record.DayOf(from), Opens: due.AddDate(0, 0, -d.Ahead), Due: due,
@@ -171,7 +181,7 @@ func start(p Program, rules *policy.Rules, d *policy.Duty, key string, from time
 	})
 }
 
-func move(p Program, rules *policy.Rules, d *policy.Duty, i int, e record.Event) {
+func move(p Program, rules *policy.Rules, d *policy.Duty, i int, e *record.Event) {
 	ds := &p.Core().Duties
 	due, ok := dueDay(p, rules, d, ds.Open[i].From)
 	if !ok {
@@ -184,7 +194,7 @@ func move(p Program, rules *policy.Rules, d *policy.Duty, i int, e record.Event)
 	}
 	if o := &ds.Open[i]; !o.Due.Equal(due) {
 		o.Due, o.Opens, o.Policy, o.Calendar = due, due.AddDate(0, 0, -d.Ahead), rules.Version, rules.Calendar.Version
-		ds.changes = append(ds.changes, *o)
+		ds.changed(*o)
 	}
 }
 
@@ -199,7 +209,7 @@ func dueDay(p Program, rules *policy.Rules, d *policy.Duty, from time.Time) (tim
 	return rules.Due(d, from, p.Tier())
 }
 
-func excuse(p Program, rules *policy.Rules, x DutyExcused, e record.Event) {
+func excuse(p Program, rules *policy.Rules, x DutyExcused, e *record.Event) {
 	c := p.Core()
 	i := slices.IndexFunc(c.Duties.Open, func(d Duty) bool { return d.ID() == x.Duty })
 	if i < 0 {

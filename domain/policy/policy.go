@@ -37,7 +37,7 @@ type Rules struct {
 	Duties   []Duty             `json:"duties"`
 	Calendar *Calendar          `json:"-"`
 
-	byEvent map[string][]int // duties by the event types that concern them
+	byEvent map[[2]string][]int // duties by program and the event types that concern them
 }
 
 // Setting is a number that the plan leaves to the township.
@@ -104,7 +104,7 @@ func Of(g record.Given) *Rules { return g.Rules.(*Rules) }
 func (r *Rules) Days(setting string) int { return r.Settings[setting].Days }
 
 // ForEvent lists the duties that an event type of a program can start, fulfil, end or move.
-func (r *Rules) ForEvent(program, event string) []int { return r.byEvent[program+" "+event] }
+func (r *Rules) ForEvent(program, event string) []int { return r.byEvent[[2]string{program, event}] }
 
 // Duty finds a duty by code.
 func (r *Rules) Duty(code string) (*Duty, bool) {
@@ -153,18 +153,22 @@ func AddPeriod(from time.Time, years, months, days int) time.Time {
 }
 
 // Matches tells whether an event fires one of the triggers.
-func Matches(ts []Trigger, event string, f record.Facets) bool {
-	return slices.ContainsFunc(ts, func(t Trigger) bool {
-		if t.Event != event {
+func Matches(ts []Trigger, event string, f *record.Facets) bool {
+	for i := range ts {
+		if ts[i].Event == event && ts[i].fits(f) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Trigger) fits(f *record.Facets) bool {
+	for name, values := range t.When {
+		if !slices.Contains(values, f.Get(name)) {
 			return false
 		}
-		for name, values := range t.When {
-			if !slices.Contains(values, f.Get(name)) {
-				return false
-			}
-		}
-		return true
-	})
+	}
+	return true
 }
 
 // builtIn reads every rule set of the binary, oldest first.
@@ -210,7 +214,7 @@ func strict(name string, into any) error {
 
 // check finds what a typing error in a rule file would leave silent, and builds the index.
 func (r *Rules) check() error {
-	r.byEvent = map[string][]int{}
+	r.byEvent = map[[2]string][]int{}
 	seen := map[string]bool{}
 	for i, d := range r.Duties {
 		l := d.Limit
@@ -243,7 +247,7 @@ func (r *Rules) check() error {
 			}
 		}
 		for _, t := range slices.Concat(d.Starts, d.Done, d.Ends, d.Moves) {
-			key := d.Program + " " + t.Event
+			key := [2]string{d.Program, t.Event}
 			if !slices.Contains(r.byEvent[key], i) {
 				r.byEvent[key] = append(r.byEvent[key], i)
 			}

@@ -171,7 +171,7 @@ func TestMatches(t *testing.T) {
 		{"b", record.Facets{Kind: "z"}, true},
 		{"c", record.Facets{}, false},
 	} {
-		if Matches(ts, x.event, x.f) != x.want {
+		if Matches(ts, x.event, &x.f) != x.want {
 			t.Errorf("%s %+v", x.event, x.f)
 		}
 	}

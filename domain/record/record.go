@@ -133,7 +133,7 @@ type Facets struct {
 }
 
 // Get gives a facet by the name that policy rules use.
-func (f Facets) Get(name string) string {
+func (f *Facets) Get(name string) string {
 	switch name {
 	case "kind":
 		return f.Kind

@@ -164,13 +164,10 @@ func (s *stream) fold(at record.At) (*record.File, error) {
 
 func fold(k *record.Category, name string, events []record.Event, at record.At) (*record.File, error) {
 	f := record.NewFile(k, name)
-	if err := f.Fold(events, at); err != nil {
-		return nil, err
-	}
 	if p, ok := f.State.(casework.Program); ok {
-		p.Core().Duties.TakeChanges()
+		p.Core().Duties.Quiet()
 	}
-	return f, nil
+	return f, f.Fold(events, at)
 }
 
 // lines adds the entries of a stream: what had happened and was known.
