@@ -43,10 +43,9 @@ func (w *walk) clocks(s journal.Stored, e record.Event) {
 // under another clock (a demonstration) or the journal was moved to another server: that is one note. Where a few differ in
 // the midst of others that agree, somebody set the time of what he wrote.
 type drift struct {
-	events int // looked at so far
-	length int // of the present stretch of events that differ
-	begun  int // how many had been looked at when it began
-	from   time.Duration
+	events int       // looked at so far
+	length int       // of the present stretch of events that differ
+	begun  int       // how many had been looked at when it began
 	few    []Finding // of the stretch, as long as it is short
 	first  Finding
 	most   time.Duration

@@ -108,7 +108,7 @@ func (k *Category) NeedsSecond(e Event, target func(uuid.UUID) (Event, bool)) bo
 	if !ok || e.Erased {
 		return false
 	}
-	about := uuid.Nil
+	var about uuid.UUID
 	switch d := e.Data.(type) {
 	case Voided:
 		about = d.Event

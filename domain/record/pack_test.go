@@ -31,7 +31,7 @@ type shape struct {
 	Next   *inner
 	Pairs  [2]inner
 	ByID   map[uuid.UUID]inner
-	hidden int
+	hidden int //lint:ignore U1000 packing must leave it alone
 }
 
 // packing is a category whose new state is not empty, as one that makes its maps.
