@@ -29,19 +29,20 @@ type Oversight interface {
 	Members(ctx context.Context, person uuid.UUID) ([]uuid.UUID, error)
 }
 
-type pagingQuery struct {
+// Paging are the parameters of answers that come in pages of the log.
+type Paging struct {
 	AtLeast
 	Newest bool   `query:"newest" doc:"newest first; in the order of the log when left out"`
 	After  uint64 `query:"after" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
 }
 
-func (q pagingQuery) paging() oversight.Paging {
+func (q Paging) paging() oversight.Paging {
 	return oversight.Paging{Newest: q.Newest, After: q.After, Limit: q.Limit}
 }
 
 type entriesQuery struct {
-	pagingQuery
+	Paging
 	Officer    uuid.UUID `query:"officer" doc:"who recorded it"`
 	Unit       uuid.UUID `query:"unit" doc:"of the post in which it was recorded"`
 	Person     uuid.UUID `query:"person"`
@@ -72,7 +73,7 @@ type EntryItem struct {
 }
 
 type readingsQuery struct {
-	pagingQuery
+	Paging
 	Person  uuid.UUID `query:"person" doc:"whose file was read"`
 	Officer uuid.UUID `query:"officer" doc:"who read"`
 	Unit    uuid.UUID `query:"unit" doc:"of the reader's post"`
@@ -90,12 +91,12 @@ type Readings struct {
 }
 
 type fileReadingsQuery struct {
-	pagingQuery
+	Paging
 	ID uuid.UUID `path:"id" doc:"of the person"`
 }
 
 type emergenciesQuery struct {
-	pagingQuery
+	Paging
 	Since string `query:"since" maxLength:"40" doc:"on or after this day or time"`
 }
 
@@ -162,7 +163,7 @@ func span(from, to string) (a, b time.Time, err error) {
 }
 
 // ask lets an inspector ask a question, and records it.
-func (s *Server) ask(ctx context.Context, q pagingQuery, question string, args ...any) error {
+func (s *Server) ask(ctx context.Context, q Paging, question string, args ...any) error {
 	if s.options.Oversight == nil {
 		return errNoIndex
 	}
@@ -191,7 +192,7 @@ func (s *Server) entries(ctx context.Context, in *entriesQuery) (*shown[Entries]
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ask(ctx, in.pagingQuery, "entries officer=%s person=%s case=%s unit=%s", in.Officer, in.Person, in.Case, in.Unit); err != nil {
+	if err := s.ask(ctx, in.Paging, "entries officer=%s person=%s case=%s unit=%s", in.Officer, in.Person, in.Case, in.Unit); err != nil {
 		return nil, err
 	}
 	q := oversight.Query{Paging: in.paging(), Officer: in.Officer, Unit: in.Unit, Person: in.Person, Case: in.Case, From: from, To: to, Late: in.Late, Lag: time.Duration(in.LagHours) * time.Hour,
@@ -218,7 +219,7 @@ func (s *Server) readings(ctx context.Context, in *readingsQuery) (*shown[Readin
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ask(ctx, in.pagingQuery, "readings person=%s officer=%s unit=%s", in.Person, in.Officer, in.Unit); err != nil {
+	if err := s.ask(ctx, in.Paging, "readings person=%s officer=%s unit=%s", in.Person, in.Officer, in.Unit); err != nil {
 		return nil, err
 	}
 	return s.accessLog(ctx, oversight.ReadQuery{Paging: in.paging(), Person: in.Person, Officer: in.Officer, Unit: in.Unit, Purpose: in.Purpose, From: from, To: to, Outside: in.Outside, Glass: in.Glass})

@@ -22,7 +22,7 @@ func TestInspectorsQuestions(t *testing.T) {
 	expect(t, "visit", cadre.post(path+"/record-visit", map[string]any{"outcome": "met"}), 200, "")
 	expect(t, "read", cadre.get("/v1/people/"+who.String()), 200, "")
 	w.settle()
-	a := inspector.get("/v1/inspect/entries?officer=" + w.officers["cadre"].String() + "&type=casework.visit_recorded")
+	a := inspector.get("/v1/inspect/entries?officer=" + w.officers["cadre"].String() + "&type=casework.visit_recorded&newest=true&limit=3")
 	expect(t, "entries", a, 200, "")
 	if len(a.list("entries")) != 1 || a.text("entries.0.title.zh") != "走访" || a.text("entries.0.person") != who.String() {
 		t.Errorf("%s", a)

@@ -13,7 +13,7 @@ import (
 // This file lists what waits for a second person.
 
 type proposalsQuery struct {
-	pagingQuery
+	Paging
 	Status string    `query:"status" enum:"open,approved,rejected,withdrawn,expired,lapsed" default:"open"`
 	Person uuid.UUID `query:"person"`
 	Case   uuid.UUID `query:"case"`

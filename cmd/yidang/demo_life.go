@@ -166,8 +166,8 @@ func (d *demo) reviewTier(id uuid.UUID, c *drugs.Case, office uuid.UUID) error {
 	return d.late(office, "drugs.review_tier", id, drugs.ReviewTier{Reasons: "表现与现类别相符，维持"})
 }
 
-// lower proposes a lower tier; mostly the police officer who has no part in the case approves it the same day, and now
-// and then it is left for the reader to answer.
+// lower proposes a lower tier. The police officer who has no part in the case approves it the same day, or it is left for
+// the reader to answer.
 func (d *demo) lower(id uuid.UUID, c *drugs.Case, office uuid.UUID) error {
 	waits := func(p record.Event) bool { return p.Data.(record.Proposed).Expires.After(d.clock) }
 	if slices.ContainsFunc(d.files[id].Proposals(), waits) {
@@ -175,7 +175,7 @@ func (d *demo) lower(id uuid.UUID, c *drugs.Case, office uuid.UUID) error {
 	}
 	proposed, err := d.r.exec.Do(d.program.ctx, commands.Request{Category: "drugs", Command: "drugs.change_tier", ID: id, Officer: office, Occurred: d.clock,
 		Input: drugs.ChangeTier{Tier: drugs.General, Criteria: []string{"good-conduct", "light-addiction"}, Reasons: "近三个月尿检均为阴性，表现较好"}})
-	if err != nil || d.rand.IntN(4) == 0 {
+	if err != nil || d.rand.IntN(2) == 0 {
 		return err
 	}
 	second := d.police[0]
