@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"yidang/domain/journal"
@@ -25,6 +26,9 @@ type spool struct {
 	writers []*bufio.Writer
 	sizes   []int64
 	scratch []byte
+	// What part reads into; one part is read at a time.
+	raw    []byte
+	stored []journal.Stored
 }
 
 // spoolMark says what the files hold for certain; it is replaced as a whole. Whatever a file holds beyond its size was
@@ -200,9 +204,10 @@ func (s *spool) put(e journal.Stored) error {
 	return err
 }
 
-// part reads a part's events back.
+// part reads a part's events back. They are good until the next call.
 func (s *spool) part(i int) (events []journal.Stored, err error) {
-	raw := make([]byte, s.Sizes[i])
+	s.raw = slices.Grow(s.raw[:0], int(s.Sizes[i]))
+	raw := s.raw[:s.Sizes[i]]
 	if _, err := s.files[i].ReadAt(raw, 0); err != nil && !(errors.Is(err, io.EOF) && len(raw) == 0) {
 		return nil, err
 	}
@@ -210,7 +215,8 @@ func (s *spool) part(i int) (events []journal.Stored, err error) {
 	for rest := raw; len(rest) >= header; count++ {
 		rest = rest[min(header+int(binary.BigEndian.Uint32(rest)), len(rest)):]
 	}
-	events = make([]journal.Stored, 0, count)
+	events = slices.Grow(s.stored[:0], count)
+	s.stored = events
 	seen := interned{} // the same few streams and types, over and over
 	for len(raw) > 0 {
 		if len(raw) < header {
