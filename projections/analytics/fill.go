@@ -15,6 +15,8 @@ import (
 // Backfill loads a long log into empty tables, file by file instead of in the order of the log, so that each case is folded
 // once however many there are. The rows are the same: a row is known by the position of its event. It does nothing when
 // loading has begun already. A backfill that was cut short goes on where it was; parts that were sent twice count once.
+//
+// ClickHouse goes on merging what it has after Backfill returned, until ctx ends; Close waits for it.
 func (s *Store) Backfill(ctx context.Context, o follow.BackfillOptions) error {
 	_, started, err := s.Checkpoint(ctx)
 	if err != nil || started {
@@ -33,7 +35,8 @@ func (s *Store) Backfill(ctx context.Context, o follow.BackfillOptions) error {
 		return err
 	}
 	s.position.Store(until)
-	s.each(ctx, "OPTIMIZE TABLE ", " FINAL") // FINAL in a report then has nothing to do; reports answer meanwhile
+	// Reports answer from here on. They are slower until the parts are merged: then FINAL has nothing to do.
+	s.merging.Go(func() { s.each(ctx, "OPTIMIZE TABLE ", " FINAL") })
 	return nil
 }
 
@@ -48,7 +51,7 @@ func (s *Store) each(ctx context.Context, before, after string) {
 	var all sync.WaitGroup
 	for _, table := range []string{factsTable, revisionsTable, dutiesTable} {
 		all.Go(func() {
-			if err := s.conn.Exec(ctx, before+table+after); err != nil {
+			if err := s.conn.Exec(ctx, before+table+after); err != nil && ctx.Err() == nil {
 				s.o.Log.WarnContext(ctx, "reports: not done", "statement", before+table+after, "error", err)
 			}
 		})
@@ -76,8 +79,7 @@ func (f *filler) Fill(ctx context.Context, events []record.Event, p follow.Part)
 	f.rows, f.spare = add, f.rows
 	f.sending = make(chan error, 1)
 	go func() {
-		// Looking for equal rows in each part is lost work: all parts are merged in the end.
-		err := f.send(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"optimize_on_insert": 0})), add)
+		err := f.sendAtOnce(ctx, add)
 		if err == nil {
 			err = f.fileWrite(ctx, p, p.Whole())
 		}
@@ -87,6 +89,19 @@ func (f *filler) Fill(ctx context.Context, events []record.Event, p follow.Part)
 		return f.sent()
 	}
 	return nil
+}
+
+// sendAtOnce sends rows in no order, for no report looks at a position before the last part is stored. Looking for equal
+// rows in each part would be lost work: all parts are merged in the end.
+func (f *filler) sendAtOnce(ctx context.Context, add rows) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"optimize_on_insert": 0}))
+	facts := make(chan error, 1)
+	go func() { facts <- insert(ctx, f.conn, factsTable, factColumns, add.facts) }()
+	err := insert(ctx, f.conn, dutiesTable, dutyColumns, add.duties)
+	if err == nil {
+		err = insert(ctx, f.conn, revisionsTable, factColumns, add.revisions)
+	}
+	return errors.Join(err, <-facts)
 }
 
 // sent waits until nothing is being sent.

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,7 @@ type Store struct {
 	position atomic.Uint64
 	ready    atomic.Bool // the tables are known to be those of the checkpoint
 	inserted time.Time   // when the last rows went in
+	merging  sync.WaitGroup
 }
 
 // ErrNoEngine is the answer when there is no ClickHouse at all.
@@ -112,7 +114,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // Close closes the file and the connection. Nothing may be running.
-func (s *Store) Close() error { return errors.Join(s.file.Close(), s.conn.Close()) }
+func (s *Store) Close() error {
+	s.merging.Wait()
+	return errors.Join(s.file.Close(), s.conn.Close())
+}
 
 // Name is the projection's.
 func (s *Store) Name() string { return "analytics" }
