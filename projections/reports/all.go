@@ -18,6 +18,9 @@ var (
 // overseers see reports: figures about everybody's work are not for everybody.
 var overseers = []record.Role{record.Analyst, record.Inspector, record.TownshipOffice}
 
+// examiners see what asks whether entries can be believed: it points at single officers.
+var examiners = []record.Role{record.Analyst, record.Inspector}
+
 var tiers = codes(drugs.TierNames, record.T("未定类", "not decided"))
 
 // codes names the codes of a list; none names the empty one.
@@ -32,8 +35,10 @@ func codes(terms []casework.Term, none record.Text) map[string]record.Text {
 	return m
 }
 
-// All lists the reports.
-var All = []Report{
+// All lists the reports: first the figures of the work, then what asks whether they can be believed.
+var All = append(figures, integrity...)
+
+var figures = []Report{
 	{
 		Name: "register", Title: record.T("在册底数", "The register by village and tier"), Source: "D-08; G-08; K-10",
 		Description: record.T(

@@ -65,7 +65,7 @@ func everything(r reports.Report) map[string]string {
 		switch p.Name {
 		case "from":
 			given["from"] = "2000-01-01"
-		case "to", "on":
+		case "to", "on", "date":
 			given[p.Name] = "2040-01-01"
 		}
 	}
@@ -73,7 +73,7 @@ func everything(r reports.Report) map[string]string {
 }
 
 // Twenty thousand cases in thirty villages, two hundred officers, three years; 55 % visits, 20 % tests, 5 % tier decisions,
-// 2 % openings, 1 % moves, some late; a void for each two thousand events; one duty begun and one done for every other event:
+// 2 % openings, 1 % moves, some late; one note in ten is one of fifty phrases; a void for each two thousand events; one duty begun and one done for every other event:
 // three lines in the ledger, the last two of them, which the end of the duty makes, at the same position.
 const (
 	makeFacts = `INSERT INTO yidang_facts SELECT
@@ -86,8 +86,10 @@ const (
 	true, reinterpretAsUUID(toUInt128(1 + c %% 30)), ['strict', 'priority', 'general'][1 + h %% 3], ['', 'strict', 'priority', 'general'][1 + h %% 4],
 	reinterpretAsUUID(toUInt128(1 + c %% 200)), p < 2, p < 2 OR p = 7, p < 7, p < 2,
 	reinterpretAsUUID(toUInt128(if(p = 28, intDiv(number, 100) * 100, number))), ['scheduled', 'unscheduled', 'immediate'][1 + h %% 3], 'on-site',
-	['negative', 'negative', 'negative', 'positive'][1 + h %% 4], '', '', 0, toUUIDOrZero('')
-	FROM (SELECT number, cityHash64(number) AS h, h %% 100 AS p, cityHash64(number, 7) %% 20000 AS c, reinterpretAsUUID(toUInt128(cityHash64(c))) AS who FROM numbers(%d, %d))`
+	['negative', 'negative', 'negative', 'positive'][1 + h %% 4], '', '', 0, toUUIDOrZero(''),
+	if(p < 29, 0, text), if(p < 29, 0, cityHash64(text, if(h %% 3 = 0, h, 1))), if(p < 29, 0, cityHash64(text, if(h %% 5 = 0, h, 2))),
+	if(p < 29, 0, cityHash64(text, if(h %% 7 = 0, h, 3))), if(p < 29, 0, cityHash64(text, 4)), if(p < 29, 0, [8, 16, 16, 32][1 + h %% 4])
+	FROM (SELECT if(intDiv(h, 100) %% 10 = 0, cityHash64(intDiv(h, 1000) %% 50), h) AS text, number, cityHash64(number) AS h, h %% 100 AS p, cityHash64(number, 7) %% 20000 AS c, reinterpretAsUUID(toUInt128(cityHash64(c))) AS who FROM numbers(%d, %d))`
 	makeDuties = `INSERT INTO yidang_duties SELECT
 	number, seq, if(seq = 1, -1, 1), who, who, reinterpretAsUUID(toUInt128(cityHash64(intDiv(number, 2)))), 'drugs', 'visit', '',
 	reinterpretAsUUID(toUInt128(1 + h %% 200)), reinterpretAsUUID(toUInt128(1 + h %% 200 %% 30)), 'strict', began, began + 4, began + 7,

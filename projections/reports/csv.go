@@ -61,6 +61,8 @@ func (c *Column) text(v any, in func(record.Text) string, name func(Type, string
 			return fmt.Sprintf("– (%d/%d)", x.N, x.Of)
 		}
 		return fmt.Sprintf("%s%% (%d/%d)", x.Percent, x.N, x.Of)
+	case []string:
+		return strings.Join(x, " ")
 	case string:
 		if t, ok := c.Codes[x]; ok {
 			return safe(in(t))

@@ -4,8 +4,8 @@
 //     figures for ever, whatever is recorded later. Parameters that are left out get values that follow from the position
 //     alone, never from the clock, and the answer names them too.
 //   - A percentage never stands alone: it is a Share, with n and N. In a township one case is a large percentage (K-2).
-//   - A report reads yidang_facts_at and yidang_duties_at, which know of amendments and of what was loaded twice, and
-//     nothing else. Duties are a ledger: they are counted with sum(sign). Parameters go to the engine as parameters; the
+//   - A report reads yidang_facts_at, yidang_duties_at and yidang_amended_at, which know of amendments and of what was
+//     loaded twice, and nothing else. Duties are a ledger: they are counted with sum(sign). Parameters go to the engine as parameters; the
 //     text of a query is never put together.
 //   - What is counted is defined in the row's Description, with the clause that asks for it.
 package reports
@@ -31,14 +31,16 @@ type Report struct {
 	Roles       []record.Role `json:"roles"` // who may see it
 }
 
-// Parameter is one parameter. The query uses it as {name:Date32}, {name:UUID} or {name:String}; {position:UInt64} is
-// always there.
+// Parameter is one parameter. The query uses it as {name:Date32}, {name:UUID}, {name:String}, {name:UInt32} or, for a
+// position, {name:UInt64}; {position:UInt64} is always there.
 type Parameter struct {
 	Name     string      `json:"name"`
 	Title    record.Text `json:"title"`
 	Kind     Kind        `json:"type"`
 	Values   []string    `json:"values,omitempty"` // of an enum; the first is the default
 	Default  Default     `json:"default,omitempty"`
+	Least    int         `json:"least,omitempty"` // of a number
+	Most     int         `json:"most,omitempty"`
 	Required bool        `json:"required,omitempty"`
 	NotAfter string      `json:"notAfter,omitempty"` // another date parameter that must not be earlier
 }
@@ -51,17 +53,21 @@ const (
 	Date Kind = "date" // 2006-01-02
 	UUID Kind = "uuid" // left out: all
 	Enum Kind = "enum"
+
+	Number   Kind = "number"   // whole, from Least to Most
+	Position Kind = "position" // of the log, not after the report's own
 )
 
 // Default is a date that follows from the position: the day on which its event was recorded, or the first day of that
-// day's month or year.
+// day's month or year. Of a position it is the newest one before that day; of a number, the number.
 type Default string
 
-// The defaults of dates.
+// The defaults of dates and positions.
 const (
 	TheDay     Default = "day"
 	MonthStart Default = "month-start"
 	YearStart  Default = "year-start"
+	EarlierDay Default = "earlier-day" // the day of the earlier position; of dates only, after it in the list
 )
 
 // Column is one column of the answer.
@@ -86,7 +92,10 @@ const (
 	Officer  Type = "officer"  // uuid; "" when there is none
 	Village  Type = "village"  // uuid; "" when there is none
 	Tier     Type = "tier"     // a code; "" before the first decision
-	Month    Type = "month"    // 2006-01
+	Month    Type = "month"    // 2006-01; "" where it means nothing
+	OneDay   Type = "day"      // 2006-01-02
+	Moment   Type = "moment"   // 2006-01-02 15:04:05, in the township's time
+	Events   Type = "events"   // ids of events, in log order; the newest of many
 )
 
 // Find finds a report by name.

@@ -27,7 +27,7 @@ type Result struct {
 	Parameters map[string]string `json:"parameters" doc:"as used, those left out included"`
 }
 
-// Row holds a value for each column: string, int64 (Count, Duration) or Ratio (Share).
+// Row holds a value for each column: string, int64 (Count, Duration), Ratio (Share) or []string (Events).
 type Row map[string]any
 
 // Ratio is n of N.
@@ -57,7 +57,7 @@ func Run(ctx context.Context, db *analytics.Store, name string, parameters map[s
 		p.Field, p.Zh, p.Remedy = "position", "统计数据尚未装载到该位置", "try again in a moment, or ask for an earlier position"
 		return nil, p
 	}
-	used, err := r.resolve(parameters, func() (time.Time, error) { return dayOf(ctx, db, position) })
+	used, err := r.resolve(parameters, pinned{ctx: ctx, db: db, position: position})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func Run(ctx context.Context, db *analytics.Store, name string, parameters map[s
 }
 
 // resolve checks what was given and fills in what was not.
-func (r *Report) resolve(given map[string]string, day func() (time.Time, error)) (map[string]string, error) {
+func (r *Report) resolve(given map[string]string, log pinned) (map[string]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !slices.ContainsFunc(r.Parameters, func(p Parameter) bool { return p.Name == name }) {
 			return nil, invalid(name, "this report has no such parameter", "本报表没有这个参数", "use: "+strings.Join(r.names(), ", "))
@@ -77,11 +77,13 @@ func (r *Report) resolve(given map[string]string, day func() (time.Time, error))
 	}
 	used := map[string]string{}
 	for _, p := range r.Parameters {
-		v, err := p.value(given[p.Name], day)
+		v, err := p.value(given[p.Name], log)
 		if err != nil {
 			return nil, err
 		}
-		used[p.Name] = v
+		if used[p.Name] = v; p.Kind == Position {
+			log.earlier, _ = strconv.ParseUint(v, 10, 64)
+		}
 	}
 	for _, p := range r.Parameters {
 		if p.NotAfter != "" && used[p.Name] > used[p.NotAfter] { // days of four-digit years sort as text
@@ -103,14 +105,15 @@ func (r *Report) names() []string {
 const firstDay, lastDay = "1901-01-01", "2298-12-31"
 
 // value checks one value, or finds the default.
-func (p *Parameter) value(v string, day func() (time.Time, error)) (string, error) {
+func (p *Parameter) value(v string, log pinned) (string, error) {
 	if v == "" && p.Required {
 		return "", invalid(p.Name, "is required", "必填", "give it")
 	}
 	switch p.Kind {
 	case Date:
 		if v == "" {
-			return p.Default.from(day)
+			day, err := p.Default.day(log)
+			return day.Format(record.Day), err
 		}
 		if t, err := time.Parse(record.Day, v); err != nil || t.Format(record.Day) != v || v < firstDay || v > lastDay {
 			return "", invalid(p.Name, "is not a day", "不是有效日期", "write it as 2006-01-02")
@@ -131,39 +134,86 @@ func (p *Parameter) value(v string, day func() (time.Time, error)) (string, erro
 		if !slices.Contains(p.Values, v) {
 			return "", invalid(p.Name, "is not one of the accepted values", "不是可用的取值", "use one of: "+strings.Join(p.Values, ", "))
 		}
+	case Number:
+		if v == "" {
+			return string(p.Default), nil
+		}
+		if n, err := strconv.Atoi(v); err != nil || strconv.Itoa(n) != v || n < p.Least || n > p.Most {
+			return "", invalid(p.Name, "is not a number that can be used here", "不是可用的数值", fmt.Sprintf("give a whole number from %d to %d", p.Least, p.Most))
+		}
+	case Position:
+		if v == "" {
+			return p.Default.position(log)
+		}
+		if n, err := strconv.ParseUint(v, 10, 63); err != nil || strconv.FormatUint(n, 10) != v || n > log.position {
+			return "", invalid(p.Name, "is not a position up to the report's own", "不是不晚于报表位置的日志位置", fmt.Sprintf("give a log position up to %d", log.position))
+		}
 	}
 	return v, nil
 }
 
-func (d Default) from(day func() (time.Time, error)) (string, error) {
-	t, err := day()
-	if err != nil {
-		return "", err
+// day is the date that is meant.
+func (d Default) day(log pinned) (time.Time, error) {
+	of := log.position
+	if d == EarlierDay {
+		of = log.earlier
 	}
+	t, err := log.day(of)
 	switch d {
 	case MonthStart:
 		t = time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, t.Location())
 	case YearStart:
 		t = time.Date(t.Year(), 1, 1, 0, 0, 0, 0, t.Location())
 	}
-	return t.Format(record.Day), nil
+	return t, err
 }
 
-// dayOf is the day on which the newest event up to the position was recorded. The clock has no say in it: the same call
-// must mean the same tomorrow.
-func dayOf(ctx context.Context, db *analytics.Store, position uint64) (day time.Time, err error) {
-	day = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
-	rows, err := db.Query(ctx, "SELECT recorded_day FROM yidang_facts WHERE position <= {position:UInt64} ORDER BY position DESC LIMIT 1", at(position))
+func (d Default) position(log pinned) (string, error) {
+	day, err := d.day(log)
 	if err != nil {
-		return day, err
+		return "", err
+	}
+	n, err := log.before(day)
+	return strconv.FormatUint(n, 10), err
+}
+
+// pinned is the log up to the position of a report. The clock has no say in what is read from it: the same call must mean
+// the same tomorrow.
+type pinned struct {
+	ctx      context.Context
+	db       *analytics.Store
+	position uint64
+	earlier  uint64 // position of another parameter
+}
+
+// day is the day on which the newest event up to a position was recorded.
+func (l pinned) day(position uint64) (day time.Time, err error) {
+	day = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+	err = l.one(&day, "SELECT recorded_day FROM yidang_facts WHERE position <= {position:UInt64} ORDER BY position DESC LIMIT 1", at(position))
+	return day, err
+}
+
+// before is the newest position that was recorded before a day, 0 when there is none.
+func (l pinned) before(day time.Time) (position uint64, err error) {
+	parameters := at(l.position)
+	parameters["day"] = day.Format(record.Day)
+	err = l.one(&position, "SELECT max(position) FROM yidang_facts WHERE position <= {position:UInt64} AND recorded_day < {day:Date32}", parameters)
+	return position, err
+}
+
+// one reads one value; it stays what it was when there is none.
+func (l pinned) one(value any, sql string, parameters map[string]string) error {
+	rows, err := l.db.Query(l.ctx, sql, parameters)
+	if err != nil {
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := rows.Scan(&day); err != nil {
-			return day, err
+		if err := rows.Scan(value); err != nil {
+			return err
 		}
 	}
-	return day, analytics.Unavailable(rows.Err())
+	return analytics.Unavailable(rows.Err())
 }
 
 func at(position uint64) map[string]string {
@@ -242,10 +292,19 @@ func (c *Column) cell(values map[string]reflect.Value) (any, error) {
 		}
 		return x.String(), nil
 	case time.Time:
-		if c.Type == Month {
+		switch c.Type {
+		case Month:
 			return x.Format("2006-01"), nil
+		case Moment:
+			return x.In(record.Zone).Format(time.DateTime), nil
 		}
 		return x.Format(record.Day), nil
+	case []uuid.UUID:
+		ids := make([]string, len(x))
+		for i, id := range x {
+			ids[i] = id.String()
+		}
+		return ids, nil
 	}
 	return nil, fmt.Errorf("the query gives %s", v.Type())
 }
