@@ -2,6 +2,7 @@ package commands_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -211,6 +212,38 @@ func TestErasure(t *testing.T) {
 	}
 	if _, err := town.Exec.Do(t.Context(), visit(town, id)); record.KindOf(err) != record.Erased && record.KindOf(err) != record.Forbidden {
 		t.Errorf("a visit in an erased file: %v", err)
+	}
+}
+
+// Ensure that a picture is seen only by whoever gave a reason that a second person approved, and for a limited time (S-3).
+func TestPicturesTakeTwo(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	picture := casework.Attachment{SHA256: strings.Repeat("ab", 32), Size: 9, MediaType: "image/png"}
+	town.As(record.VillageCadre, "drugs", "casework.add_attachment", id, casework.AddAttachment{Attachment: picture, Title: "样本封存"})
+	cadre := town.Officers[record.VillageCadre]
+	sees := func() bool {
+		history, err := town.Exec.History(t.Context(), record.StreamOf("drugs", id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := record.NewFile(&drugs.Category, record.StreamOf("drugs", id))
+		if err := f.Fold(history, record.At{}); err != nil {
+			t.Fatal(err)
+		}
+		return f.State.(*drugs.Case).MaySee(picture, cadre, town.Clock.Now())
+	}
+	asked := town.As(record.VillageCadre, "drugs", "casework.request_view", id, casework.RequestView{SHA256: picture.SHA256, Reason: "核对样本封存"})
+	if asked.Proposal == uuid.Nil || sees() {
+		t.Fatalf("seen before a second person approved: %+v", asked)
+	}
+	town.Must(approval(town, "drugs", id, asked.Proposal, town.Colleague))
+	if !sees() {
+		t.Error("not seen after the approval")
+	}
+	town.Clock.Advance(25 * time.Hour)
+	if sees() {
+		t.Error("still seen a day later")
 	}
 }
 
