@@ -29,6 +29,9 @@ type Journal struct {
 	up     chan struct{} // closed while the server is there
 	closed bool
 	calls  sync.WaitGroup // calls that are inside the client
+
+	tails sync.Mutex
+	tail  *tail // nil when nobody follows
 }
 
 const (

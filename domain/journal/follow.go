@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"math/rand/v2"
 	"time"
@@ -41,6 +42,9 @@ func (j *Journal) Follow(ctx context.Context, after uint64) iter.Seq2[Item, erro
 			if left {
 				return
 			}
+			if errors.Is(err, errFellBehind) && ctx.Err() == nil {
+				continue // what was missed is read by the next subscription
+			}
 			if ctx.Err() != nil {
 				yield(Item{}, record.Errorf(record.Unavailable, "following the journal: %w", context.Cause(ctx)))
 				return
@@ -69,9 +73,10 @@ const (
 	longestPause = 5 * time.Second
 )
 
-// follow runs one subscription until it drops. heard says that the server sent something, left that the caller's loop
-// ended.
+// follow runs one subscription until it has caught up, and goes on at the shared tail until that drops. heard says that the
+// server sent something, left that the caller's loop ended.
 func (j *Journal) follow(ctx context.Context, after *uint64, yield func(Item, error) bool) (heard, left bool, err error) {
+	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ahead := newHandoff[Item]()
@@ -85,7 +90,7 @@ func (j *Journal) follow(ctx context.Context, after *uint64, yield func(Item, er
 		return func() error {
 			defer ahead.close()
 			defer subscription.Close()
-			end = hear(ctx, subscription, from, ahead)
+			end = hear(ctx, subscription, from, ahead.push)
 			return end
 		}, nil
 	})
@@ -98,6 +103,14 @@ func (j *Journal) follow(ctx context.Context, after *uint64, yield func(Item, er
 			heard, *after = true, item.Position
 			if !yield(item, nil) {
 				return heard, true, nil
+			}
+			if item.Kind == CaughtUp {
+				cancel() // this subscription has done its part
+				left, err := j.followTail(outer, after, yield)
+				if err != nil && !errors.Is(err, errFellBehind) {
+					err = j.readError(outer, "$all", err)
+				}
+				return heard, left, err
 			}
 		}
 		if more {
@@ -124,10 +137,9 @@ func subscribe(ctx context.Context, client *esdb.Client, after uint64) (*esdb.Su
 }
 
 // hear passes on what the subscription sends until it drops, and says why it did.
-func hear(ctx context.Context, subscription *esdb.Subscription, after uint64, ahead *handoff[Item]) error {
+func hear(ctx context.Context, subscription *esdb.Subscription, after uint64, push func(context.Context, Item, int) bool) error {
 	for {
 		item := Item{Position: after}
-		size := 0
 		switch e := subscription.Recv(); {
 		case e.SubscriptionDropped != nil:
 			return e.SubscriptionDropped.Error
@@ -137,7 +149,6 @@ func hear(ctx context.Context, subscription *esdb.Subscription, after uint64, ah
 				continue
 			}
 			item = Item{Kind: Happened, Event: toStored(event), Position: event.Position.Commit}
-			size = len(event.Data) + len(event.UserMetadata)
 		case e.CheckPointReached != nil:
 			if e.CheckPointReached.Commit <= after {
 				continue
@@ -149,7 +160,7 @@ func hear(ctx context.Context, subscription *esdb.Subscription, after uint64, ah
 			continue
 		}
 		after = item.Position
-		if !ahead.push(ctx, item, size) {
+		if !push(ctx, item, item.size()) {
 			return ctx.Err()
 		}
 	}
