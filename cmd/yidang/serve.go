@@ -5,7 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/pprof"
 	"runtime"
 	"time"
 
@@ -23,6 +26,8 @@ import (
 type serveCmd struct {
 	CheckConfig bool `help:"Read the configuration, say whether it is good, and end."`
 	Demo        bool `help:"Fill the data folder with the demo township first, when it is empty."`
+	// Profile is for whoever wants to know where the time or the memory goes. Profiles name functions, never people.
+	Profile string `help:"Serve Go's own profiles at this loopback address (for go tool pprof http://ADDRESS/debug/pprof/…)." placeholder:"ADDRESS"`
 }
 
 func (serveCmd) Help() string {
@@ -52,7 +57,32 @@ func (cmd serveCmd) Run(p *program) error {
 			return err
 		}
 	}
+	if cmd.Profile != "" {
+		profiles, err := serveProfiles(cmd.Profile)
+		if err != nil {
+			return err
+		}
+		defer profiles.Close()
+	}
 	return withServer(p, nil)
+}
+
+// serveProfiles serves Go's profiles apart from the API, to this machine only.
+func serveProfiles(address string) (io.Closer, error) {
+	at, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil || !at.IP.IsLoopback() {
+		return nil, fmt.Errorf("--profile %s: must be a loopback address with a port, such as 127.0.0.1:6060", address)
+	}
+	l, err := net.ListenTCP("tcp", at)
+	if err != nil {
+		return nil, fmt.Errorf("--profile: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(l) }() // it ends with Close
+	return server, nil
 }
 
 // demoIfEmpty fills a new data folder.

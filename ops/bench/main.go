@@ -58,7 +58,8 @@ type bench struct {
 	server  string        // the program that step serve measures
 	library string        // of ClickHouse; empty when it is not there
 	lasting time.Duration // of each measurement over HTTP
-	only    string        // part of step serve, for profiling: reads, reports or visits
+	only    string        // part of step serve, for profiling: reads, reports, visits or evidence
+	profile string        // folder for the server's profiles, one of each measurement under load; empty: none
 	*figures
 }
 
@@ -69,8 +70,9 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.IntVar(&b.events, "events", 1_000_000, "events to seed")
 	flags.StringVar(&b.server, "server", filepath.Join("bin", "yidang"), "program to measure in step serve")
 	flags.DurationVar(&b.lasting, "lasting", 10*time.Second, "how long each measurement over HTTP takes")
-	flags.StringVar(&b.only, "only", "", "only this part of step serve: reads, reports or visits")
-	profile := flags.String("cpuprofile", "", "write a CPU profile of the steps to this file")
+	flags.StringVar(&b.only, "only", "", "only this part of step serve: reads, reports, visits or evidence")
+	flags.StringVar(&b.profile, "profile", "", "write CPU and heap profiles of the server under load to this folder, in step serve")
+	profile := flags.String("cpuprofile", "", "write a CPU profile of this program, not of the server, to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func (b *bench) visits(ctx context.Context, s *server, t town) error {
 	}
 	b.set("visit.fsync.p50", sync)
 	one := hammer(ctx, 1, b.lasting/2, visit)
-	many := hammer(ctx, 64, b.lasting, visit)
+	many := b.profiled(s, "visits", func() outcome { return hammer(ctx, 64, b.lasting, visit) })
 	b.set("visit.errors", float64(one.errors+many.errors))
 	if err := errors.Join(one.first, many.first); err != nil {
 		b.lacks("visit.rate", err.Error())
@@ -179,7 +179,7 @@ func (b *bench) reads(ctx context.Context, s *server, t town, as *client) error 
 			continue
 		}
 		hammer(ctx, readers, b.lasting/10, read)
-		out := hammer(ctx, readers, b.lasting/2, read)
+		out := b.profiled(s, q.name, func() outcome { return hammer(ctx, readers, b.lasting/2, read) })
 		if out.first != nil {
 			b.lacks(q.name+".p99", out.first.Error())
 			continue

@@ -24,17 +24,15 @@ type server struct {
 	memory  peak          // since it was ready
 	unseen  func()
 	reports bool // there is an engine for them
+
+	profiles string // where the server serves its own; empty: nowhere
 }
 
 // start starts the program on a data folder and waits until it is ready. Limits are out of the way: they are per caller,
 // and here one machine is all callers.
 func (b *bench) start(ctx context.Context, data string) (*server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeAddress()
 	if err != nil {
-		return nil, err
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
 		return nil, err
 	}
 	config := fmt.Sprintf("data = %q\nlisten = %q\n[limits]\nper_session = 1000000\nper_address = 1000000\nsign_ins = 1000000\n[analytics]\nlibrary = %q\noff = %v\n[log]\nlevel = \"warn\"\n",
@@ -48,6 +46,12 @@ func (b *bench) start(ctx context.Context, data string) (*server, error) {
 		return nil, err
 	}
 	s.cmd = exec.Command(b.server, "serve", "--config", path)
+	if b.profile != "" {
+		if s.profiles, err = freeAddress(); err != nil {
+			return nil, err
+		}
+		s.cmd.Args = append(s.cmd.Args, "--profile", s.profiles)
+	}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	began := time.Now()
 	if err := s.cmd.Start(); err != nil {
@@ -73,6 +77,43 @@ func (b *bench) start(ctx context.Context, data string) (*server, error) {
 		}
 	}
 	return nil, errors.Join(errors.New("the server was not ready after five minutes"), s.stop())
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// profiled runs a measurement and, when profiles are asked for, keeps those of the server meanwhile: where its time goes, and
+// what is in its memory at the end.
+func (b *bench) profiled(s *server, name string, measure func() outcome) outcome {
+	if s.profiles == "" {
+		return measure()
+	}
+	fetch := func(kind, query string) {
+		r, err := http.Get("http://" + s.profiles + "/debug/pprof/" + kind + query)
+		if err == nil {
+			var raw []byte
+			raw, err = io.ReadAll(r.Body)
+			r.Body.Close()
+			err = errors.Join(err, os.MkdirAll(b.profile, 0o700), os.WriteFile(filepath.Join(b.profile, name+"."+kind), raw, 0o600))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench: profile:", err)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fetch("profile", fmt.Sprintf("?seconds=%d", max(1, int(b.lasting.Seconds()/2)-1)))
+	}()
+	out := measure()
+	<-done
+	fetch("heap", "?gc=0")
+	return out
 }
 
 // stop ends the server in order, and reports when it did not end well.
