@@ -122,9 +122,10 @@ func after(proposal uuid.UUID, basis string) func(*record.Meta) {
 }
 
 const (
-	closing  = "戒毒条例 7, 22–24"
-	tiering  = "D-08…D-11; S-15"
-	twoParty = "two-person rule"
+	closing   = "戒毒条例 7, 22–24"
+	tiering   = "D-08…D-11; S-15"
+	appealing = "S-15; PIPL 24"
+	twoParty  = "two-person rule"
 )
 
 // fresh is a case of its own, with a proposal to close it.
@@ -235,6 +236,26 @@ var forgeries = []struct {
 		stream, id, _ := f.fresh()
 		f.tier(id, drugs.Strict, "resists-treatment")
 		return f.put(stream, fact{drugs.TierChanged{ID: uuid.New(), Tier: drugs.General, Prev: drugs.Strict, Reasons: "申诉成立", Appeal: uuid.New()}, as(tiering)})
+	}},
+	{"a lowering that says it was transcribed", audit.Second, "a tier had been decided here", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		f.tier(id, drugs.Strict, "resists-treatment")
+		return f.put(stream, fact{drugs.TierChanged{ID: uuid.New(), Tier: drugs.General, Prev: drugs.Strict, Reasons: "据旧台账", Transcribed: true},
+			func(m *record.Meta) { m.Basis, m.Late = tiering, record.LateImport }})
+	}},
+	{"an appeal answered by who took it down", audit.Second, "no answer to one by somebody else", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		f.tier(id, drugs.Strict, "resists-treatment")
+		appeal := f.As(record.CommunityPolice, "drugs", "drugs.appeal_tier", id, drugs.AppealTier{By: "person", Grounds: "我有工作"}).Command
+		police := by(f.actor(f.Officers[record.CommunityPolice]), as(appealing))
+		return f.put(stream, fact{drugs.TierAppealDecided{Appeal: appeal, Outcome: "changed", Reasons: "申诉成立"}, police},
+			fact{drugs.TierChanged{ID: uuid.New(), Tier: drugs.General, Prev: drugs.Strict, Reasons: "申诉成立", Appeal: appeal}, police})
+	}},
+	{"an appeal kept by who took it down", audit.Second, "it answers an appeal", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		f.tier(id, drugs.Strict, "resists-treatment")
+		appeal := f.As(record.CommunityPolice, "drugs", "drugs.appeal_tier", id, drugs.AppealTier{By: "person", Grounds: "我有工作"}).Command
+		return f.put(stream, fact{drugs.TierAppealDecided{Appeal: appeal, Outcome: "kept", Reasons: "不成立"}, by(f.actor(f.Officers[record.CommunityPolice]), as(appealing))})
 	}},
 	{"the system closes", audit.Second, "no approval was recorded", func(f *forger) uuid.UUID {
 		stream, _, _ := f.fresh()

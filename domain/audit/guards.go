@@ -12,40 +12,60 @@ import (
 )
 
 // guards checks those fields of an event by which its own row decides whether it takes two people: whoever forges the
-// event could otherwise say that it does not.
+// event could otherwise say that it does not. An answer to an appeal is checked with them, for it stands in the place of the
+// second person.
 func (w *walk) guards(s journal.Stored, e record.Event) {
-	d, ok := e.Data.(drugs.TierChanged)
-	if !ok || w.blind || w.gone() {
+	if w.blind || w.gone() {
 		return
 	}
 	c, ok := w.file.State.(*drugs.Case)
 	if !ok {
 		return
 	}
+	switch d := e.Data.(type) {
+	case drugs.TierChanged:
+		w.guardTier(s, c, d, e)
+	case drugs.TierAppealDecided:
+		if why := answers(c, d, e); why != nil {
+			w.alone(s, "申诉的答复人依规定不得答复", "it answers an appeal: "+why.Error())
+		}
+	}
+}
+
+func (w *walk) guardTier(s journal.Stored, c *drugs.Case, d drugs.TierChanged, e record.Event) {
 	if string(d.Prev) != c.Tier() {
 		w.alone(s, "所称原管理类别与档案不符", fmt.Sprintf("it says that the tier was %q, and the file says %q", d.Prev, c.Tier()))
 	}
 	if d.Transcribed && e.Meta.Late != record.LateImport {
 		w.alone(s, "并非导入却称为转录", "it says that it was taken over from an older register, and was not entered by an import")
 	}
+	if d.Transcribed && c.Tier() != "" {
+		w.alone(s, "已有管理类别却称为转录", "it says that it was taken over from an older register, and a tier had been decided here")
+	}
 	if d.Appeal != uuid.Nil && !w.answersAppeal(c, d, e) {
 		w.alone(s, "所称申诉没有由他人作出答复", "it says that an appeal led to it, and no answer to one by somebody else was recorded with it")
 	}
 }
 
-// answersAppeal tells whether the tier follows from an answer to an appeal, by another officer than who decided the tier
-// that was appealed against.
+// answers says why the actor of an answer should not have given it, by the file as it was before.
+func answers(c *drugs.Case, d drugs.TierAppealDecided, e record.Event) error {
+	i := slices.IndexFunc(c.Appeals, func(a drugs.TierAppeal) bool { return a.ID == d.Appeal })
+	if i < 0 || c.Appeals[i].Outcome != "" {
+		return drugs.ErrNoAppeal
+	}
+	return c.MayAnswer(c.Appeals[i], e.Meta.Actor)
+}
+
+// answersAppeal tells whether the tier follows from an answer to an appeal, by somebody who may give one.
 func (w *walk) answersAppeal(c *drugs.Case, d drugs.TierChanged, e record.Event) bool {
 	if len(w.history) == 0 {
 		return false
 	}
 	before := w.history[len(w.history)-1]
 	answer, ok := before.Data.(drugs.TierAppealDecided)
-	if !ok || before.Meta.Command != e.Meta.Command || answer.Appeal != d.Appeal {
+	if !ok || before.Meta.Command != e.Meta.Command || before.Meta.Actor != e.Meta.Actor || answer.Appeal != d.Appeal || answer.Outcome != "changed" {
 		return false
 	}
 	i := slices.IndexFunc(c.Appeals, func(a drugs.TierAppeal) bool { return a.ID == d.Appeal })
-	return i >= 0 && !slices.ContainsFunc(c.Tiers, func(t drugs.TierDecision) bool {
-		return t.ID == c.Appeals[i].Decision && t.By == e.Meta.Actor
-	})
+	return i >= 0 && c.MayAnswer(c.Appeals[i], e.Meta.Actor) == nil
 }

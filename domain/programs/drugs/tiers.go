@@ -55,6 +55,7 @@ type TierDecision struct {
 type TierAppeal struct {
 	ID       uuid.UUID
 	Decision uuid.UUID
+	By       uuid.UUID // the officer who recorded it
 	At       time.Time
 	Outcome  string // empty while unanswered
 }
@@ -84,7 +85,7 @@ type ChangeTier struct {
 	Tier        Tier     `json:"tier" enum:"strict,priority,general"`
 	Criteria    []string `json:"criteria,omitempty" maxItems:"9" doc:"codes of the grounds that were found; at least one of the tier's own"`
 	Reasons     string   `json:"reasons" minLength:"4" maxLength:"2000" doc:"the facts behind the grounds, in words that the person will be told"`
-	Transcribed bool     `json:"transcribed,omitempty" doc:"taken over from an older register; only with late=import"`
+	Transcribed bool     `json:"transcribed,omitempty" doc:"taken over from an older register; only with late=import, and only while no tier was decided here"`
 }
 
 // TierChanged is the decision.
@@ -215,6 +216,9 @@ var (
 	ErrNoAppeal     = refusal("S-15", "no such appeal waits for an answer", "没有这项待答复的申诉", "read the file again").At("appeal")
 	ErrOwnDecision  = &record.Problem{Kind: record.Forbidden, Rule: "S-15; PIPL 24", Message: "an appeal is decided by somebody other than who decided the tier",
 		Zh: "申诉应由原决定人以外的人员决定", Remedy: "let another officer decide"}
+	ErrOwnAppeal = &record.Problem{Kind: record.Forbidden, Rule: "S-15; PIPL 24", Message: "an appeal is decided by somebody other than who took it down, and by nobody responsible in the case",
+		Zh: "申诉不得由记录申诉的人员或本案责任人决定", Remedy: "let an officer decide who has no part in the case"}
+	ErrTierHere = refusal("D-08; D-13", "a tier was decided here already, so none is taken over from an older register", "本系统已确定管理类别，不得再从旧台账转录", "decide the tier with its grounds").At("transcribed")
 )
 
 var tierEvents = []record.EventRow{
@@ -242,7 +246,7 @@ var tierEvents = []record.EventRow{
 		}),
 	record.On("drugs.tier_appealed", record.T("对管理类别申诉", "Tier appealed"),
 		func(c *Case, d TierAppealed, e record.Event) {
-			c.Appeals = append(c.Appeals, TierAppeal{ID: d.ID, Decision: d.Decision, At: e.Meta.OccurredAt})
+			c.Appeals = append(c.Appeals, TierAppeal{ID: d.ID, Decision: d.Decision, By: e.Meta.Actor, At: e.Meta.OccurredAt})
 		}, func(d TierAppealed) record.Text {
 			by := Appellants.Title(d.By)
 			return record.T(by.Zh+"申诉："+d.Grounds, "Appeal by "+by.En+": "+d.Grounds)
@@ -266,11 +270,11 @@ var tierCommands = []record.CommandRow{
 	record.Do("drugs.decide_tier_appeal", record.T("答复申诉", "Decide an appeal"), "S-15; PIPL 24", decideTierAppeal, office, police),
 }
 
-// lowers tells that less care follows, which takes two people. An appeal's answer is a second person's already (S-15), and
-// a tier taken over from an older register was decided there.
+// lowers tells that less care follows, which takes two people. An appeal's answer is a second person's already (S-15): see
+// MayAnswer.
 func (d TierChanged) lowers() bool {
 	order := []Tier{General, Priority, Strict}
-	return d.Prev != "" && d.Appeal == uuid.Nil && !d.Transcribed && slices.Index(order, d.Tier) < slices.Index(order, d.Prev)
+	return d.Prev != "" && d.Appeal == uuid.Nil && slices.Index(order, d.Tier) < slices.Index(order, d.Prev)
 }
 
 func decisionID(d *TierDecision) uuid.UUID { return d.ID }
@@ -319,6 +323,8 @@ func changeTier(c *Case, in ChangeTier, g record.Given) ([]any, error) {
 	switch {
 	case in.Transcribed && g.Late != record.LateImport:
 		return nil, ErrTranscribed.At("transcribed")
+	case in.Transcribed && c.Tier() != "":
+		return nil, ErrTierHere
 	case c.paused():
 		return nil, ErrTermOver
 	case string(in.Tier) == c.Tier():
@@ -374,6 +380,19 @@ func appealTier(c *Case, in AppealTier, g record.Given) ([]any, error) {
 	return []any{TierAppealed{ID: g.Command, Decision: decision, By: in.By, Grounds: in.Grounds}}, nil
 }
 
+// MayAnswer tells whether an officer may decide an appeal: not who decided the tier, nor who took the appeal down in the
+// person's name, nor anybody responsible in the case. The answer may lower the tier without a second person's approval, so
+// it must itself be a second person's (S-15).
+func (c *Case) MayAnswer(a TierAppeal, officer uuid.UUID) error {
+	if d := find(c.Tiers, a.Decision, decisionID); d != nil && d.By == officer {
+		return ErrOwnDecision
+	}
+	if a.By == officer || c.Handles(officer) {
+		return ErrOwnAppeal
+	}
+	return nil
+}
+
 func decideTierAppeal(c *Case, in DecideTierAppeal, g record.Given) ([]any, error) {
 	if err := firstOf(casework.MustBeOpen(c, g), AppealOutcomes.Check("outcome", in.Outcome), text("reasons", in.Reasons, 4, 2000)); err != nil {
 		return nil, err
@@ -382,8 +401,8 @@ func decideTierAppeal(c *Case, in DecideTierAppeal, g record.Given) ([]any, erro
 	if a == nil || a.Outcome != "" {
 		return nil, ErrNoAppeal
 	}
-	if d := find(c.Tiers, a.Decision, decisionID); d != nil && d.By == g.Actor.Officer {
-		return nil, ErrOwnDecision
+	if err := c.MayAnswer(*a, g.Actor.Officer); err != nil {
+		return nil, err
 	}
 	answer := TierAppealDecided{Appeal: in.Appeal, Outcome: in.Outcome, Reasons: in.Reasons}
 	if in.Outcome == "kept" {

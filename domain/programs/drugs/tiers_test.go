@@ -54,6 +54,8 @@ func TestTierDecision(t *testing.T) {
 	in = drugs.ChangeTier{Tier: drugs.Strict, Reasons: "据旧台账", Transcribed: true}
 	s.When(office, "2026-03-16", "drugs.change_tier", in).ThenRefused(drugs.ErrTranscribed)
 	s.WhenLate(record.LateImport, office, "2026-03-16", "drugs.change_tier", in).ThenRecorded("drugs.tier_changed")
+	in.Tier = drugs.General // to say "import" is no way round the second person
+	s.WhenLate(record.LateImport, office, "2026-03-17", "drugs.change_tier", in).ThenRefused(drugs.ErrTierHere)
 
 	s = tiered(t)
 	if f := record.FacetsOf(s.Last("drugs.tier_changed")); f.Tier != "strict" || f.PrevTier != "" {
@@ -172,8 +174,20 @@ func TestTierToldAndAppealed(t *testing.T) {
 	s.When(medic, "2026-03-27", "drugs.appeal_tier", drugs.AppealTier{By: "family", Grounds: "仍不服"}).ThenRecorded("drugs.tier_appealed")
 	keep.Appeal = s.LastCommand()
 	s.When(chief, "2026-03-28", "drugs.decide_tier_appeal", keep).ThenRefused(drugs.ErrOwnDecision)
+	s.When(chief, "2026-03-28", "casework.assign_responsible", casework.AssignResponsible{Officer: office.Officer, Role: record.TownshipOffice}).ThenRecorded("casework.responsible_assigned")
+	s.When(office, "2026-03-28", "drugs.decide_tier_appeal", keep).ThenRefused(drugs.ErrOwnAppeal) // has a part in the case
+	s.When(chief, "2026-03-28", "casework.end_responsible", casework.EndResponsible{Officer: office.Officer, Reason: "回避"}).ThenRecorded("casework.responsible_ended")
 	s.When(office, "2026-03-28", "drugs.decide_tier_appeal", keep).ThenRecorded("drugs.tier_appeal_decided")
 	agreed(t).When(cadre, "2026-03-20", "drugs.appeal_tier", appeal).ThenRefused(drugs.ErrNoTier)
+}
+
+// Ensure that whoever takes an appeal down in the person's name does not decide it: one officer could lower a tier alone
+// (S-15).
+func TestAppealIsNotDecidedByWhoRecordedIt(t *testing.T) {
+	s := tiered(t).When(policeman, "2026-03-20", "drugs.appeal_tier", drugs.AppealTier{By: "person", Grounds: "我有工作"}).ThenRecorded("drugs.tier_appealed")
+	change := drugs.DecideTierAppeal{Appeal: s.LastCommand(), Outcome: "changed", Tier: drugs.General, Criteria: []string{"good-conduct"}, Reasons: "经核实属实"}
+	s.When(policeman, "2026-03-20", "drugs.decide_tier_appeal", change).ThenRefused(drugs.ErrOwnAppeal)
+	s.When(policewom, "2026-03-20", "drugs.decide_tier_appeal", change).ThenRecorded("drugs.tier_appeal_decided", "drugs.tier_changed")
 }
 
 // Ensure that the tier sets how often the case is visited, and that only a visit that met the person counts (D-09…D-11).
