@@ -54,7 +54,8 @@ type Options struct {
 	Cache   int              // how many files of usual length to keep in memory, at 2 KB; 20,000 by default
 	Metrics *Metrics         // may be nil
 	// Precheck may refuse a command before it is decided, by looking at what only projections know (possible duplicates).
-	// It is advice for people, not an invariant: it may be a moment behind.
+	// It is advice for people, not an invariant: it may be a moment behind. It is asked only about what the officer may do,
+	// because its answer tells of files, and never about a repeat, because it would find what the first request made.
 	Precheck func(ctx context.Context, row *record.CommandRow, r Request) error
 	// Responsible tells whether an officer is responsible in any case of a person, from a projection; who is may not approve
 	// what concerns the person. nil: only the case at hand counts.
@@ -192,14 +193,6 @@ func (x *Executor) Do(ctx context.Context, r Request) (receipt Receipt, err erro
 		return receipt, err
 	}
 	now := x.Now()
-	if err := x.checkClocks(ctx, row, &r, now); err != nil {
-		return receipt, err
-	}
-	if x.Precheck != nil {
-		if err := x.Precheck(ctx, row, r); err != nil {
-			return receipt, err
-		}
-	}
 	request, err := x.fingerprint(r)
 	if err != nil {
 		return receipt, err
@@ -227,7 +220,7 @@ func (x *Executor) fingerprint(r Request) ([]byte, error) {
 	return x.Vault.MAC("request", []byte(r.Category), []byte(r.Command), r.ID[:], r.Officer[:], input)[:12], nil
 }
 
-func (x *Executor) checkClocks(ctx context.Context, row *record.CommandRow, r *Request, now time.Time) error {
+func checkClocks(row *record.CommandRow, r *Request, now time.Time, rules *policy.Rules) error {
 	if r.Occurred.IsZero() || row.Undated {
 		r.Occurred = now
 		return nil
@@ -237,10 +230,6 @@ func (x *Executor) checkClocks(ctx context.Context, row *record.CommandRow, r *R
 	}
 	if r.Late != "" && !slices.Contains(record.Lates, r.Late) {
 		return ErrLateCode
-	}
-	rules, err := x.rules(ctx, now)
-	if err != nil {
-		return err
 	}
 	limit := time.Duration(rules.Days("late-entry")) * 24 * time.Hour
 	if now.Sub(r.Occurred) > limit && r.Late == "" {
@@ -314,6 +303,12 @@ func (x *Executor) attempt(ctx context.Context, row *record.CommandRow, r Reques
 	if err != nil {
 		return Receipt{}, err
 	}
+	if err := checkClocks(row, &r, now, rules); err != nil {
+		return Receipt{}, err
+	}
+	if err := x.precheck(ctx, row, r); err != nil {
+		return Receipt{}, err
+	}
 	g := record.Given{
 		Now: now, Occurred: r.Occurred, Late: r.Late, Actor: actor, Stream: stream, ID: r.ID, Revision: f.Revision,
 		Exists: f.Exists, Command: r.CommandID, Rules: rules, Category: f.Category, Proposals: f.Proposals(),
@@ -339,6 +334,13 @@ func (x *Executor) attempt(ctx context.Context, row *record.CommandRow, r Reques
 		return Receipt{}, err
 	}
 	return x.append(ctx, target, f, r, events)
+}
+
+func (x *Executor) precheck(ctx context.Context, row *record.CommandRow, r Request) error {
+	if x.Precheck == nil {
+		return nil
+	}
+	return x.Precheck(ctx, row, r)
 }
 
 func precondition(row *record.CommandRow, r Request, f *record.File) error {

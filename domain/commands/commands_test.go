@@ -90,6 +90,53 @@ func TestRepeat(t *testing.T) {
 	}
 }
 
+// Ensure that what only projections know is asked for nobody who may not do it, not even in a dry run: its answer tells of
+// files (PIPL 51).
+func TestPrecheckIsForWhoMay(t *testing.T) {
+	town := commandstest.Start(t)
+	who, _ := openCase(town, 1)
+	known := &record.Problem{Kind: record.Refused, Message: "there is such a file"}
+	town.Exec.Precheck = func(context.Context, *record.CommandRow, commands.Request) error { return known }
+	for _, r := range []commands.Request{
+		{Category: "person", Command: "person.register", Input: town.NewPerson(3)},
+		{Category: "drugs", Command: "drugs.open", Input: drugs.Open{Person: who, Village: town.Here, Kind: drugs.Voluntary}},
+	} {
+		for _, r.DryRun = range []bool{true, false} {
+			for _, role := range []record.Role{record.Analyst, record.Administrator} {
+				r.Officer = town.Officers[role]
+				if _, err := town.Exec.Do(t.Context(), r); record.KindOf(err) != record.Forbidden {
+					t.Errorf("%s by %s, dry run %v: %v", r.Command, role, r.DryRun, err)
+				}
+			}
+			r.Officer = town.Officers[record.CommunityPolice]
+			if _, err := town.Exec.Do(t.Context(), r); !errors.Is(err, known) {
+				t.Errorf("%s by police, dry run %v: %v", r.Command, r.DryRun, err)
+			}
+		}
+	}
+}
+
+// Ensure that a repeat is recognised before it is judged: it would find the file that it made itself, and it may come when
+// it would be late.
+func TestRepeatIsNotJudged(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	r := visit(town, id)
+	r.CommandID, r.Occurred = uuid.New(), town.Clock.Now().Add(-time.Hour)
+	first := town.Must(r)
+	town.Clock.Advance(10 * 24 * time.Hour)
+	town.Exec.Precheck = func(context.Context, *record.CommandRow, commands.Request) error {
+		return &record.Problem{Kind: record.Refused, Message: "there is such a file"}
+	}
+	if again := town.Must(r); !again.Repeated || again.Events[0].ID != first.Events[0].ID {
+		t.Errorf("the repeat, ten days later: %+v", again)
+	}
+	r.CommandID = uuid.New()
+	if _, err := town.Exec.Do(t.Context(), r); !errors.Is(err, commands.ErrLate) {
+		t.Errorf("another request so late: %v", err)
+	}
+}
+
 // Ensure that two executors on one journal never lose a command to the other's (exact revision, decided again).
 func TestTwoServers(t *testing.T) {
 	town := commandstest.Start(t)
