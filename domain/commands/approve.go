@@ -77,6 +77,9 @@ func (x *Executor) approve(ctx context.Context, target *entry, row *record.Comma
 			return Receipt{}, err
 		}
 	}
+	if err := x.precheck(ctx, proposed, theirs); err != nil {
+		return Receipt{}, err
+	}
 	g.Actor, g.Occurred, g.Late = actor, p.OccurredAt, p.Late
 	facts, err := x.decide(ctx, proposed, theirs, &g, f)
 	if err != nil {

@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -212,6 +213,28 @@ func TestErasure(t *testing.T) {
 	}
 	if _, err := town.Exec.Do(t.Context(), visit(town, id)); record.KindOf(err) != record.Erased && record.KindOf(err) != record.Forbidden {
 		t.Errorf("a visit in an erased file: %v", err)
+	}
+}
+
+// Ensure that what is approved is asked of the projections again: a case may have been opened since the proposal (PIPL 47).
+func TestApprovalIsPrechecked(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	town.Must(approval(town, "drugs", id, closing(town, id).Proposal, town.Colleague))
+	erase := town.Must(commands.Request{Category: "drugs", Command: "record.erase_file", ID: id, Officer: town.Officers[record.TownshipOffice],
+		Input: record.EraseFile{Basis: "retention-ended", Reason: "保存期限届满"}})
+	kept := &record.Problem{Kind: record.Refused, Message: "it is still needed"}
+	town.Exec.Precheck = func(_ context.Context, row *record.CommandRow, r commands.Request) error {
+		if _, ok := r.Input.(record.EraseFile); ok && row.Name == "record.erase_file" && r.ID == id {
+			return kept
+		}
+		return nil
+	}
+	if _, err := town.Exec.Do(t.Context(), approval(town, "drugs", id, erase.Proposal, town.Colleague)); !errors.Is(err, kept) {
+		t.Errorf("the approval: %v", err)
+	}
+	if town.Vault.Erased(record.StreamOf("drugs", id)) {
+		t.Error("the key was destroyed")
 	}
 }
 
