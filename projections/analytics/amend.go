@@ -44,7 +44,7 @@ func (f *folder) amend(k *record.Category, history []record.Event, steps func(re
 		case was[e.ID].VoidedBy != nil: // for ever: a void is not voided
 			continue
 		case is[e.ID].VoidedBy != nil:
-			revised = append(revised, gone(e, last.Position))
+			revised = append(revised, f.gone(e, k.Name, last.Position))
 			continue
 		case !ok:
 			continue
@@ -82,10 +82,11 @@ func byRevision(steps []step) map[uint64]step {
 	return m
 }
 
-// gone is the last word on a voided event.
-func gone(e record.Event, at uint64) Fact {
+// gone is the last word on a voided event. It names its file, so that it goes with it.
+func (f *folder) gone(e record.Event, category string, at uint64) Fact {
 	return Fact{
-		Position: e.Position, Known: at, Gone: true, Event: e.ID, Type: e.Type,
+		Position: e.Position, Known: at, Gone: true, Event: e.ID, Category: category, Type: e.Type,
+		Person: f.names.of("person", e.Meta.Person), Case: f.names.of("case", e.Meta.Case),
 		Occurred: within(e.Meta.OccurredAt), Day: dayOf(e.Meta.OccurredAt), Recorded: within(e.Meta.RecordedAt), RecordedDay: dayOf(e.Meta.RecordedAt),
 	}
 }

@@ -140,35 +140,3 @@ func (s *Store) load(ctx context.Context, f *record.File) error {
 	}
 	return nil
 }
-
-// Forget removes the snapshot of a file whose key was destroyed, and the hashes of its notes: they are blanked in the tables
-// themselves, not by another word, so that nothing is left to try a guess against once ClickHouse has removed the parts that
-// it replaced (some minutes later). A comparison of notes at an earlier position changes by that; an erasure comes first.
-func (s *Store) Forget(ctx context.Context, stream string) error {
-	if err := s.forgetFile(ctx, stream); err != nil {
-		return err
-	}
-	_, id, ok := record.SplitStream(stream)
-	if !ok {
-		return nil
-	}
-	file := (&pseudonyms{mac: s.o.MAC}).make("case", id[:])
-	for _, table := range []string{factsTable, revisionsTable} {
-		err := s.conn.Exec(ctx, "ALTER TABLE "+table+" UPDATE note = 0, note_near1 = 0, note_near2 = 0, note_near3 = 0, note_near4 = 0, note_length = 0"+
-			" WHERE `case` = '"+file.String()+"' AND note_length != 0 SETTINGS mutations_sync = 1")
-		if err != nil {
-			return unavailable(fmt.Errorf("blank the notes of an erased file in %s: %w", table, err))
-		}
-	}
-	return nil
-}
-
-func (s *Store) forgetFile(ctx context.Context, stream string) error {
-	return s.file.Write(ctx, func(c *sealed.Conn) error {
-		q, err := c.Stmt(`DELETE FROM snapshots WHERE stream = ?`)
-		if err != nil {
-			return err
-		}
-		return errors.Join(q.BindText(1, stream), q.Exec())
-	})
-}

@@ -21,7 +21,7 @@ type Fact struct {
 	Event       uuid.UUID
 	Category    string
 	Type        string
-	Erased      bool // the file's key was destroyed: only metadata follows
+	Erased      bool // the file's key was destroyed: metadata is all there is, see skeleton
 	Occurred    time.Time
 	Day         Day // of Occurred
 	Recorded    time.Time
@@ -115,7 +115,7 @@ func (n *pseudonyms) fact(e record.Event, category string, s step) Fact {
 		Person: n.of("person", m.Person), Case: n.of("case", m.Case),
 	}
 	if e.Erased {
-		return w
+		return w.skeleton()
 	}
 	w.Place, w.PrevTier = s.after, code(s.before.Tier)
 	w.Tier = code(w.Tier)

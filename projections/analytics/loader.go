@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"yidang/domain/record"
 	"yidang/projections/follow"
 )
@@ -16,7 +14,7 @@ type rows struct {
 	facts     []Fact
 	revisions []Fact
 	duties    []Duty
-	erased    []string // streams whose key is being destroyed
+	erased    []erased // files whose key is being destroyed
 }
 
 // small is the number of events below which a batch waits for its turn.
@@ -41,11 +39,8 @@ func (s *Store) apply(ctx context.Context, batch follow.Batch) error {
 	if err := s.insert(ctx, add); err != nil {
 		return err
 	}
-	for _, stream := range add.erased {
-		s.folder.drop(stream)
-		if err := s.Forget(ctx, stream); err != nil {
-			return err
-		}
+	if err := s.forget(ctx, add.erased); err != nil {
+		return err
 	}
 	return s.commit(ctx, batch.UpTo)
 }
@@ -95,22 +90,10 @@ func (s *Store) derive(ctx context.Context, events []record.Event, older rows) (
 			return rows{}, err
 		}
 		if e.Type == record.ErasedType {
-			add.erase(e.Stream, add.facts[len(add.facts)-1].Case)
+			add.erase(s.folder.names.erased(k, e.Stream))
 		}
 	}
 	return add, nil
-}
-
-// erase blanks what was derived from the content of a file's notes before its key is gone.
-func (r *rows) erase(stream string, file uuid.UUID) {
-	r.erased = append(r.erased, stream)
-	for _, words := range [][]Fact{r.facts, r.revisions} {
-		for i := range words {
-			if words[i].Case == file {
-				words[i].Note = Note{}
-			}
-		}
-	}
 }
 
 func (s *Store) caseEvent(ctx context.Context, k *record.Category, e record.Event, add *rows) error {
@@ -124,6 +107,9 @@ func (s *Store) caseEvent(ctx context.Context, k *record.Category, e record.Even
 			return err
 		}
 		add.revisions, at.duties = append(add.revisions, revised...), duties
+	}
+	if e.Type == record.ErasedType {
+		at = step{} // where the case stood is content
 	}
 	add.facts = append(add.facts, s.folder.names.fact(e, k.Name, at))
 	add.duties = append(add.duties, at.duties...)

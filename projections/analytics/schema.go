@@ -14,7 +14,7 @@ import (
 )
 
 // derivation is raised when the same events give other rows: what is there is then dropped and loaded again.
-const derivation = 2
+const derivation = 3
 
 // column is one column of a table: how it is declared and where its values come from.
 type column[R any] struct {
@@ -129,7 +129,8 @@ var dutyColumns = []column[Duty]{
 // them once. Keys grow with the log, so parts hardly overlap, and FINAL costs next to nothing.
 //
 // Reports read the three views and nothing else. A view says what was known at a position, so a report over it gives the same
-// figures for ever, whatever is loaded, amended or merged later.
+// figures for ever, whatever is loaded, amended or merged later. Only an erasure takes from them, at every position; see
+// forget.go.
 const (
 	factsTable     = "yidang_facts"
 	revisionsTable = "yidang_revisions" // later words on events, through amendments

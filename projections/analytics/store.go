@@ -8,9 +8,10 @@
 //     crash in between, the same rows are sent again and replace themselves.
 //   - Every figure is pinned to a position of the log. A void or a correction, and what follows from it, is a later word on earlier events:
 //     it counts from its own position on, and a report at an earlier position stays what it was.
-//   - Of a file whose key was destroyed, what was loaded before stays until the tables are built again; after that only the
-//     metadata of its events is there, and figures that rested on its content cannot be had again. The hashes of its notes
-//     are blanked at once.
+//   - Of a file whose key was destroyed only the metadata of its events is left, as it would be in tables filled today:
+//     types, times, actors. Figures that rested on its content cannot be had again, at earlier positions neither: an
+//     erasure (PIPL 47) comes before the report that was. What rests on metadata alone, such as who entered what how late,
+//     stays; and since metadata does not say what was void, a voided entry of an erased file counts there again.
 //
 // One Store loads one database; two of them would undo each other's work.
 package analytics

@@ -131,47 +131,6 @@ func TestEngineAway(t *testing.T) {
 	}
 }
 
-// Ensure that of a file whose key was destroyed only metadata is loaded, and that the rest of the log is.
-func TestErasedFile(t *testing.T) {
-	ctx, w := t.Context(), analyticstest.New(t)
-	must(t, w.Fill(ctx, 300, 3, "x"))
-	s := w.Store(t)
-	must(t, w.Load(ctx, s, 100))
-	var stream string
-	for e, err := range w.Journal.All(ctx, 0) {
-		must(t, err)
-		stream = e.Stream
-		break
-	}
-	must(t, w.Vault.Destroy(ctx, stream, "test"))
-	must(t, s.Forget(ctx, stream))
-	again := w.Store(t)
-	must(t, w.Load(ctx, again, 100))
-	count := func(what string) (n uint64) {
-		rows, err := again.Query(ctx, "SELECT "+what+" FROM yidang_facts FINAL", nil)
-		must(t, err)
-		defer rows.Close()
-		for rows.Next() {
-			must(t, rows.Scan(&n))
-		}
-		return n
-	}
-	head, _, err := w.Journal.Head(ctx)
-	must(t, err)
-	if n := count("count()"); n != head {
-		t.Errorf("%d facts of %d events", n, head)
-	}
-	if n := count("countIf(erased)"); n == 0 || n == head {
-		t.Errorf("%d of %d facts are of the erased file", n, head)
-	}
-	if n := count("countIf(erased AND (tier != '' OR kind != '' OR result != '' OR village != toUUIDOrZero('') OR open))"); n != 0 {
-		t.Errorf("%d facts of the erased file say more than its metadata", n)
-	}
-	if n := count("countIf(erased AND case != toUUIDOrZero('') AND actor != toUUIDOrZero('') AND type != '')"); n != count("countIf(erased)") {
-		t.Error("facts of the erased file lack metadata")
-	}
-}
-
 // Ensure that single events, as they come live, give the rows that large batches give.
 func TestBatchesDoNotMatter(t *testing.T) {
 	ctx, w := t.Context(), analyticstest.New(t)

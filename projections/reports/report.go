@@ -2,7 +2,9 @@
 //
 //   - A figure is pinned to a position of the log. The answer names it, and the same call at that position gives the same
 //     figures for ever, whatever is recorded later. Parameters that are left out get values that follow from the position
-//     alone, never from the clock, and the answer names them too.
+//     alone, never from the clock, and the answer names them too. One thing takes from a figure that was given: an erasure
+//     (PIPL 47). What rested on the content of the erased file is gone from every position at once; what rests on the
+//     types, times and actors of its entries stays. A rebuild changes nothing: tables hold what a fresh load gives.
 //   - A percentage never stands alone: it is a Share, with n and N. In a township one case is a large percentage (K-2).
 //   - A report reads yidang_facts_at, yidang_duties_at and yidang_amended_at, which know of amendments and of what was
 //     loaded twice, and nothing else. Duties are a ledger: they are counted with sum(sign). Parameters go to the engine as parameters; the
