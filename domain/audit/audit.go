@@ -13,7 +13,7 @@
 //   - Erasure: a key is gone exactly where a record.erased says so, and nothing was recorded after it.
 //   - Attachments: each one that an event names is in the store, whole.
 //   - Second: each event that takes two people follows, in one append, the approval of another officer, who was not
-//     responsible in the case, of a proposal that was still open.
+//     responsible in the case, of a proposal that was still open; and it records what was proposed, and nothing else.
 //   - Authority: whoever recorded it had the post that the metadata name, the post allowed it, there and then, and no
 //     recusal stood.
 //   - Claims: a claimed value, such as a citizen id, is one stream's, and that stream has it.

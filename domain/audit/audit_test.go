@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"yidang/domain/audit"
 	"yidang/domain/casework"
 	"yidang/domain/commands"
+	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
 	"yidang/domain/staff"
 )
@@ -84,5 +86,34 @@ func TestBusy(t *testing.T) {
 	}
 	if s.Readings == 0 || s.Authorised < 80 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Ensure that what reads otherwise than it was proposed, because the file had moved on in between, is noted and accused of
+// nothing.
+func TestMovedOnSinceProposed(t *testing.T) {
+	w := start(t)
+	_, id := w.openCase(1)
+	w.tier(id, drugs.Priority, "long-use")
+	lowering := w.tier(id, drugs.General, "good-conduct")
+	w.tier(id, drugs.Strict, "resists-treatment")
+	lowered := w.approve("drugs", id, lowering.Proposal, w.Colleague).Events[1].ID
+	visit := w.visit(id, w.Officers[record.VillageCadre]).Events[0].ID
+	fix := func(values map[string]any) commands.Receipt {
+		return w.As(record.VillageCadre, "drugs", "record.correct_event", id, record.CorrectEvent{Event: visit, Values: values, Reason: "备注写错"})
+	}
+	fix(map[string]any{"note": "不在家", "place": "村委会"})
+	w.Clock.Advance(10 * 24 * time.Hour)
+	one, two := fix(map[string]any{"outcome": "absent"}), fix(map[string]any{"place": nil})
+	w.approve("drugs", id, two.Proposal, w.Colleague)
+	w.approve("drugs", id, one.Proposal, w.Colleague)
+	s, found := w.verify()
+	if bad := failures(found); len(bad) > 0 || s.Approvals != 3 {
+		t.Errorf("%d approvals; failures:%s", s.Approvals, show(bad))
+	}
+	if !slices.ContainsFunc(found, func(f audit.Finding) bool {
+		return f.Severity == audit.Note && f.Check == audit.Second && f.Event == lowered
+	}) {
+		t.Errorf("the lowering from another tier is not noted; found:%s", show(found))
 	}
 }

@@ -202,6 +202,62 @@ var forgeries = []struct {
 		facts := approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)
 		return f.put(stream, facts[0], fact{drugs.TierChanged{ID: uuid.New(), Tier: drugs.General, Reasons: "表现良好"}, after(p, tiering)})
 	}},
+	{"another event under the closing that was approved", audit.Second, "was not asked for", func(f *forger) uuid.UUID {
+		stream, id, p := f.fresh()
+		f.tier(id, drugs.Strict, "resists-treatment")
+		facts := approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)
+		return f.put(stream, facts[0], fact{drugs.TierChanged{ID: uuid.New(), Tier: drugs.General, Prev: drugs.Strict, Reasons: "表现良好"}, after(p, closing)})
+	}},
+	{"a picture under the closing that was approved", audit.Second, "was not asked for", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		by := f.actor(f.Officers[record.TownshipOffice]).Officer
+		facts := approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)
+		return f.put(stream, facts[0], fact{casework.ViewPermitted{View: casework.View{SHA256: strings.Repeat("ab", 32), Officer: by, Until: f.Clock.Now()}, Reason: "核对"}, after(p, closing)})
+	}},
+	{"something beside the closing that was approved", audit.Second, "was not asked for", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		return f.put(stream, append(approvedClose(f.actor(f.Officers[record.CommunityPolice]), p), fact{met, after(p, closing)})...)
+	}},
+	{"closed twice under one approval", audit.Second, "was not asked for", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		return f.put(stream, append(approvedClose(f.actor(f.Officers[record.CommunityPolice]), p), fact{drugsClosed, after(p, closing)})...)
+	}},
+	{"closed for another reason than was approved", audit.Second, "approved with it: reason", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		facts := approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)
+		return f.put(stream, facts[0], fact{casework.Closed{Reason: "death", Note: "死亡证明"}, after(p, closing)})
+	}},
+	{"closed on another day than was approved", audit.Second, "says that it happened at", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		facts := approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)
+		back := func(m *record.Meta) { after(p, closing)(m); m.OccurredAt = m.OccurredAt.AddDate(0, 0, -2) }
+		return f.put(stream, facts[0], fact{drugsClosed, back})
+	}},
+	{"merged into another file than was approved", audit.Second, "approved with it: into", func(f *forger) uuid.UUID {
+		f.serial += 4
+		one, into, other := f.Person(101+f.serial), f.Person(103+f.serial), f.person
+		f.serial += 2
+		p := f.As(record.TownshipOffice, "person", "person.merge", one, person.Merge{Into: into, Reason: "经核实为同一人"}).Proposal
+		return f.put(person.Stream(one), fact{record.Approved{Proposal: p}, by(f.actor(f.Officers[record.CommunityPolice]), as(twoParty))},
+			fact{person.Merged{Into: other, Reason: "经核实为同一人"}, after(p, "D-12; PIPL 8")})
+	}},
+	{"a late correction to other values than were approved", audit.Second, "approved with it: values.outcome", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		visit := f.visit(id, f.Officers[record.VillageCadre]).Events[0].ID
+		f.Clock.Advance(10 * 24 * time.Hour)
+		p := f.As(record.VillageCadre, "drugs", "record.correct_event", id, record.CorrectEvent{Event: visit, Values: map[string]any{"note": "不在家"}, Reason: "备注写错"}).Proposal
+		cadre := f.actor(f.Officers[record.VillageCadre])
+		return f.put(stream, fact{record.Approved{Proposal: p}, by(f.actor(f.Officers[record.CommunityPolice]), as(twoParty))},
+			fact{record.Corrected{Event: visit, Form: 1, Values: json.RawMessage(`{"outcome":"absent","note":"不在家"}`), Fields: []string{"note"}, Reason: "备注写错"},
+				by(cadre, after(p, "architecture: nothing is overwritten; PIPL 46"))})
+	}},
+	{"a picture for another officer than who asked", audit.Second, "another officer see the picture", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		image := f.attach(id, "现场.png", picture)
+		p := f.As(record.TownshipOffice, "drugs", "casework.request_view", id, casework.RequestView{SHA256: image.SHA256, Reason: "核对封存情况"}).Proposal
+		return f.put(stream, fact{record.Approved{Proposal: p}, by(f.actor(f.Officers[record.CommunityPolice]), as(twoParty))},
+			fact{casework.ViewPermitted{View: casework.View{SHA256: image.SHA256, Officer: f.Officers[record.VillageCadre], Until: f.Clock.Now()}, Reason: "核对封存情况"}, after(p, "S-3; PIPL 28")})
+	}},
 	{"added to what was approved", audit.Second, "was not recorded together", func(f *forger) uuid.UUID {
 		stream, id, p := f.fresh()
 		r := f.approve("drugs", id, p, f.Officers[record.CommunityPolice])

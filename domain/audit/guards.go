@@ -6,7 +6,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"yidang/domain/casework"
 	"yidang/domain/journal"
+	"yidang/domain/person"
+	"yidang/domain/policy"
 	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
 )
@@ -18,6 +21,29 @@ func (w *walk) guards(s journal.Stored, e record.Event) {
 	if w.blind || w.gone() {
 		return
 	}
+	switch d := e.Data.(type) {
+	case drugs.TierChanged:
+		w.guardsTier(s, e, d)
+	case casework.ViewPermitted:
+		w.guardsView(s, e, d)
+	case person.Unmerged:
+		if p, ok := w.file.State.(*person.Person); ok && p.MergedInto != d.From {
+			w.alone(s, "所称合并的档案与档案不符", fmt.Sprintf("it says that the file was merged into %s, and the file says %s", d.From, p.MergedInto))
+		}
+	}
+}
+
+// guardsView checks that the permission is for whoever asked, and for no longer than the policy lets a picture be seen.
+func (w *walk) guardsView(s journal.Stored, e record.Event, d casework.ViewPermitted) {
+	if d.Officer != e.Meta.Actor {
+		w.alone(s, "准许查阅的并非申请人", "it lets another officer see the picture than the one who asked")
+	}
+	if rules, ok := e.Rules.(*policy.Rules); ok && d.Until.After(e.Meta.RecordedAt.AddDate(0, 0, rules.Days("media-view"))) {
+		w.alone(s, "准许查阅的期限超过规定", fmt.Sprintf("it lets the picture be seen until %s, longer than the policy allows", d.Until))
+	}
+}
+
+func (w *walk) guardsTier(s journal.Stored, e record.Event, d drugs.TierChanged) {
 	c, ok := w.file.State.(*drugs.Case)
 	if !ok {
 		return

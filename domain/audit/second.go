@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -24,6 +25,7 @@ type proposal struct {
 type approval struct {
 	event    record.Event
 	proposal *proposal // nil when there is none, or when the file is erased
+	left     []string  // types that were proposed and did not follow yet; nil when the proposal names none
 }
 
 // approved gives the metadata of the proposal that the present event carries out, nil when it carries out none.
@@ -61,6 +63,7 @@ func (w *walk) second(s journal.Stored, e record.Event) {
 		}
 	}
 	w.guards(s, e)
+	w.asked(s, e)
 	// Of an erased event nobody can tell any more whether it took two people; where two are named, they are looked at.
 	carried := e.Erased && w.approval != nil && e.Type != record.ApprovedType
 	if carried || w.k.NeedsSecond(e, w.earlier) {
@@ -115,7 +118,7 @@ func (w *walk) approves(s journal.Stored, e record.Event, d record.Approved, hea
 	if w.place.Handles != nil && !w.blind && !w.gone() && w.place.Handles(e.Meta.Actor) {
 		w.alone(s, "批准人当时是该案责任人", "the officer who approved it was responsible in the case")
 	}
-	p.answer, out.proposal = e.ID, p
+	p.answer, out.proposal, out.left = e.ID, p, slices.Clone(p.data.Types)
 	return out
 }
 

@@ -77,7 +77,9 @@ func TestStoredForms(t *testing.T) {
 			}
 		}
 		for _, empty := range zeroFields("", reflect.ValueOf(data)) {
-			t.Errorf("the fixture gives no value for %s: a fixture of zero values proves nothing", empty)
+			if form == row.Form() { // an older form has no value for a field that came later
+				t.Errorf("the fixture gives no value for %s: a fixture of zero values proves nothing", empty)
+			}
 		}
 		e := record.Event{ID: uuid.New(), Stream: record.StreamOf(k.Name, uuid.New()), Type: row.Name, Data: data, Rules: rules,
 			Meta: record.Meta{Form: row.Form(), OccurredAt: time.Now(), RecordedAt: time.Now()}}

@@ -35,7 +35,7 @@ func (x *Executor) second(row *record.CommandRow, r Request, g record.Given, f *
 	}
 	for _, e := range decided {
 		er, _ := f.Category.Event(e.Type)
-		p.Would = append(p.Would, er.Line(e))
+		p.Would, p.Types = append(p.Would, er.Line(e)), append(p.Types, e.Type)
 	}
 	g.Occurred, g.Late = g.Now, "" // proposing happens now; what is proposed keeps its own time
 	return x.events(row, r, g, f, []any{p}, decided[0].Meta.Request)

@@ -21,7 +21,8 @@ type Proposed struct {
 	OccurredAt time.Time       `json:"occurredAt"`
 	Late       Late            `json:"late,omitempty"`
 	Expires    time.Time       `json:"expires"`
-	Would      []Text          `json:"would"` // what it would record, as sentences
+	Would      []Text          `json:"would"`           // what it would record, as sentences
+	Types      []string        `json:"types,omitempty"` // and as types of events, in the same order; not in form 1
 }
 
 // Approved is the second person's consent; what was proposed follows it in the same append, with the same command id.
@@ -160,7 +161,7 @@ func ApprovalRows() []EventRow {
 				t.Zh, t.En = t.Zh+"；"+w.Zh, t.En+"; "+w.En
 			}
 			return t
-		}),
+		}, func(raw json.RawMessage) (json.RawMessage, error) { return raw, nil }), // form 1 has no types
 		On(ApprovedType, T("批准", "approved"), func(any, Approved, Event) {}, func(d Approved) Text {
 			if d.Note == "" {
 				return T("批准提请", "Approved the proposal")
