@@ -166,7 +166,7 @@ func (s *Server) caseFile(c *record.File, f *opened, asOf time.Time) Case {
 	}
 	core := program.Core()
 	out.Person, out.Village, out.Open, out.Opened, out.Closed, out.CloseReason = core.Person, core.Village, core.IsOpen(), core.Opened, core.Closed, core.CloseReason
-	if out.Sealed = isSealed(c); f.sealed[c.ID] {
+	if out.Sealed = f.sealed[c.ID]; f.hidden[c.ID] {
 		return out
 	}
 	out.Tier, out.Lead, out.LastMet, out.LastVisit, out.Visits, out.Services = program.Tier(), core.Lead(), core.LastMet, core.LastVisit, core.Visits, core.Services

@@ -150,7 +150,8 @@ type opened struct {
 	sight   sight
 	cases   []*record.File      // those the caller may read
 	sights  map[uuid.UUID]sight // by case
-	sealed  map[uuid.UUID]bool  // shown as sealed, without content
+	sealed  map[uuid.UUID]bool  // by case, now, whatever day is shown
+	hidden  map[uuid.UUID]bool  // sealed, and shown without content
 }
 
 // open reads a file and decides what the caller sees of it, by how it stands now; what is shown may be of another day. The
@@ -160,7 +161,7 @@ func (s *Server) open(ctx context.Context, what string, id, kase uuid.UUID, at r
 	if err != nil {
 		return nil, err
 	}
-	out := &opened{File: now, members: members, sights: map[uuid.UUID]sight{}, sealed: map[uuid.UUID]bool{}}
+	out := &opened{File: now, members: members, sights: map[uuid.UUID]sight{}, sealed: map[uuid.UUID]bool{}, hidden: map[uuid.UUID]bool{}}
 	places := []placeOf{{Subject: id, Village: now.Person.Village}}
 	for _, c := range now.Cases {
 		places = append(places, commands.PlaceOf(c, nil))
@@ -178,7 +179,7 @@ func (s *Server) open(ctx context.Context, what string, id, kase uuid.UUID, at r
 			return nil, err
 		}
 		out.sights[c.ID] = sightOf(actor.Role)
-		out.sealed[c.ID] = s.hidden(ctx, c)
+		out.sealed[c.ID], out.hidden[c.ID] = isSealed(c), s.hidden(ctx, c)
 	}
 	if at != (record.At{}) {
 		if out.File, err = now.At(at); err != nil {
@@ -192,7 +193,7 @@ func (s *Server) open(ctx context.Context, what string, id, kase uuid.UUID, at r
 	for _, c := range out.Cases {
 		if _, ok := out.sights[c.ID]; ok {
 			out.cases = append(out.cases, c)
-			shown.sealed = shown.sealed || isSealed(c) && !out.sealed[c.ID]
+			shown.sealed = shown.sealed || out.sealed[c.ID] && !out.hidden[c.ID]
 		}
 	}
 	return out, s.recordRead(ctx, shown)

@@ -150,7 +150,7 @@ func (f *opened) sightOf(file *record.File) (sight, bool) {
 		return f.sight, true
 	}
 	v, ok := f.sights[file.ID]
-	return v, ok && !f.sealed[file.ID]
+	return v, ok && !f.hidden[file.ID]
 }
 
 func newLine(l views.Line) Line {

@@ -20,12 +20,14 @@ type Reading struct {
 }
 
 // RecordRead appends the record of a reading, durably, before the answer is given; on an error the answer must be refused.
-// Within one's own caseload one entry stands for an hour of one session's reading in one file.
+// Within one's own caseload one entry stands for an hour of one session's reading in one file, but of what is sealed and of
+// what a purpose was named for each reading has its own.
 func (x *Executor) RecordRead(ctx context.Context, r Reading) error {
 	now := x.Now().UTC().Truncate(time.Millisecond)
 	key := ownRead{r.Session, r.Person, now.Truncate(time.Hour)}
-	// An hour's entry covers looking at the file; what is taken away is recorded each time.
-	grouped := r.Own && (r.What == access.File || r.What == access.Timeline)
+	// An hour's entry covers looking at the file. What is taken away is recorded each time, and so is a reading for a purpose
+	// that was named and what was sealed: the entry that stands for the hour says neither (治安管理处罚法 136).
+	grouped := r.Own && !r.Sealed && r.Purpose == "" && (r.What == access.File || r.What == access.Timeline)
 	if grouped && x.reads.Contains(key) {
 		return nil
 	}
