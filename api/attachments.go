@@ -227,7 +227,7 @@ func (s *Server) attachmentOf(ctx context.Context, category string, id uuid.UUID
 		return casework.Attachment{}, commands.ErrErased
 	}
 	program, ok := c.State.(casework.Program)
-	if !ok || !sightOf(actor.Role).Papers || s.hidden(ctx, c) {
+	if !ok || !sightOf(actor.Role).Papers || s.hidden(ctx, c, actor.Role) {
 		return casework.Attachment{}, unfound("attachment", "个附件")
 	}
 	core := program.Core()

@@ -333,7 +333,7 @@ func (c *client) call(method, path string, body io.Reader, headers ...string) an
 	if c.bearer != "" {
 		r.Header.Set("Authorization", "Bearer "+c.bearer)
 	}
-	r.Header.Set("Yidang-Purpose", "supervision") // most tests are not about why a file is read
+	r.Header.Set("Yidang-Purpose", "data-quality") // which every reader may name: most tests are not about why a file is read
 	for i := 0; i+1 < len(headers); i += 2 {
 		if headers[i] == "Host" {
 			r.Host = headers[i+1]

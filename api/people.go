@@ -179,7 +179,7 @@ func (s *Server) open(ctx context.Context, what string, id, kase uuid.UUID, at r
 			return nil, err
 		}
 		out.sights[c.ID] = sightOf(actor.Role)
-		out.sealed[c.ID], out.hidden[c.ID] = isSealed(c), s.hidden(ctx, c)
+		out.sealed[c.ID], out.hidden[c.ID] = isSealed(c), s.hidden(ctx, c, actor.Role)
 	}
 	if at != (record.At{}) {
 		if out.File, err = now.At(at); err != nil {
@@ -228,9 +228,9 @@ func (s *Server) whole(ctx context.Context, id uuid.UUID) (members []uuid.UUID, 
 }
 
 // hidden tells whether a case is sealed from the caller: its content is shown on a lawful ground only, which the caller
-// names as the purpose of reading, and each such reading is recorded (S-16; 治安管理处罚法 136).
-func (s *Server) hidden(ctx context.Context, c *record.File) bool {
-	return isSealed(c) && !visitOf(ctx).why.purpose.Sealed
+// names as the purpose of reading and which is for his role, and each such reading is recorded (S-16; 治安管理处罚法 136).
+func (s *Server) hidden(ctx context.Context, c *record.File, role record.Role) bool {
+	return isSealed(c) && !visitOf(ctx).why.purpose.Opens(role)
 }
 
 func (m Moments) moments() (at record.At, err error) {

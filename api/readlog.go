@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,12 +42,18 @@ const recorded = "recorded"
 // purposeParams describes the two headers, for the API document.
 func purposeParams() []*huma.Param {
 	code := &huma.Schema{Type: huma.TypeString}
+	var whose []string
 	for _, p := range access.Purposes {
 		code.Enum = append(code.Enum, p.Code)
+		var roles []string
+		for _, r := range p.Roles {
+			roles = append(roles, string(r))
+		}
+		whose = append(whose, p.Code+" ("+strings.Join(roles, ", ")+")")
 	}
 	return []*huma.Param{
-		{Name: purposeHeader, In: "header", Schema: code, Description: "what the file is read for; required outside the caller's own caseload, and kept in the record"},
-		{Name: reasonHeader, In: "header", Schema: &huma.Schema{Type: huma.TypeString}, Description: "the reason in the caller's words, UTF-8, percent-encoded; kept in the record"},
+		{Name: purposeHeader, In: "header", Schema: code, Description: "what the file is read for; required outside the caller's own caseload, and kept in the record. Each is for some roles: " + strings.Join(whose, "; ")},
+		{Name: reasonHeader, In: "header", Schema: &huma.Schema{Type: huma.TypeString}, Description: "the reason in the caller's words, UTF-8, percent-encoded; kept in the record. Required for what is sealed"},
 	}
 }
 
@@ -109,10 +116,20 @@ func (s *Server) recordRead(ctx context.Context, l looked) error {
 	default:
 		return errNoPurpose
 	}
-	return s.options.Executor.RecordRead(ctx, commands.Reading{Actor: l.actor, Person: l.person, Case: l.kase, Read: access.Read{
+	return inHeader(s.options.Executor.RecordRead(ctx, commands.Reading{Actor: l.actor, Person: l.person, Case: l.kase, Read: access.Read{
 		What: l.what, Purpose: purpose, Reason: v.why.reason, Own: l.own, Glass: glass, Sealed: l.sealed, From: v.from.String(), Session: v.who.Credential(),
 		Item: l.item, People: l.people,
-	}})
+	}}))
+}
+
+// inHeader names the header in which what was refused came.
+func inHeader(err error) error {
+	for _, p := range []*record.Problem{access.ErrPurpose, access.ErrSealed} {
+		if errors.Is(err, p) {
+			return p.At(map[string]string{"purpose": purposeHeader, "reason": reasonHeader}[p.Field])
+		}
+	}
+	return err
 }
 
 // ownCaseload tells whether an officer is responsible in one of the cases.

@@ -111,10 +111,21 @@ func (s *Server) mayRead(ctx context.Context, k *record.Category, places ...plac
 	return first, refused
 }
 
-// posts lists the caller's posts in force.
+// posts lists the caller's posts in force, first those whose task the purpose is that he named.
 func (s *Server) posts(ctx context.Context) ([]staff.Post, error) {
-	o, _, err := s.options.Executor.Officer(ctx, visitOf(ctx).who.Officer)
-	return o.Active(s.options.Now()), err
+	v := visitOf(ctx)
+	o, _, err := s.options.Executor.Officer(ctx, v.who.Officer)
+	posts := o.Active(s.options.Now())
+	slices.SortStableFunc(posts, func(a, b staff.Post) int {
+		switch x, y := v.why.purpose.For(a.Role), v.why.purpose.For(b.Role); {
+		case x && !y:
+			return -1
+		case y && !x:
+			return 1
+		}
+		return 0
+	})
+	return posts, err
 }
 
 // reach is how far a caller sees in lists, and how far of that everything.

@@ -24,7 +24,7 @@ type dossierCmd struct {
 	Person  uuid.UUID `required:"" help:"Whose file." placeholder:"UUID"`
 	As      string    `required:"" help:"Sign-in name of the officer who takes it; it is recorded." placeholder:"LOGIN"`
 	Purpose string    `required:"" help:"What it is for, such as inspection, subject-request, judicial, complaint, approval; it is recorded." placeholder:"CODE"`
-	Reason  string    `help:"The reason in your words; it is recorded, and stands in the dossier."`
+	Reason  string    `help:"The reason in your words; it is recorded, and stands in the dossier. What is sealed is taken with one."`
 	Level   string    `help:"How much it shows: full; groups, those that --groups names and of others which entries there are; own-copy, for the person, without what is of third parties; skeleton, no content." enum:"full,groups,own-copy,skeleton" default:"full"`
 	Groups  []string  `help:"With --level groups: person, drugs, …"`
 	Out     string    `short:"o" required:"" help:"The zip to write; it must not be there yet." type:"path" placeholder:"FILE.zip"`

@@ -240,14 +240,15 @@ func (w *town) dossiers(who, visit, policy string) {
 	w.refuses("volunteers", "dossier", "--person", who, "--as", "volunteer1", "--purpose", "inspection", "-o", zip)
 	w.refuses("your posts do not allow", "dossier", "--person", who, "--as", "analyst", "--purpose", "inspection", "-o", zip)
 	w.refuses("not a purpose", "dossier", "--person", who, "--as", "cadre1", "--purpose", "curiosity", "-o", zip)
-	w.refuses("no group", "dossier", "--person", who, "--as", "cadre1", "--purpose", "judicial", "--level", "groups", "--groups", "cats", "-o", zip)
+	w.refuses("no group", "dossier", "--person", who, "--as", "xu.zhen", "--purpose", "judicial", "--level", "groups", "--groups", "cats", "-o", zip)
 	if after := readings(); after != before {
 		t.Errorf("%d readings were recorded of dossiers that were refused", after-before)
 	}
-	w.run("dossier", "--person", who, "--as", "cadre1", "--purpose", "judicial", "--reason", "法院调阅", "-o", zip)
-	w.refuses("is there already", "dossier", "--person", who, "--as", "cadre1", "--purpose", "judicial", "-o", zip)
+	w.refuses("not for your post", "dossier", "--person", who, "--as", "cadre1", "--purpose", "judicial", "--reason", "法院调阅", "-o", zip)
+	w.run("dossier", "--person", who, "--as", "xu.zhen", "--purpose", "judicial", "--reason", "法院调阅", "-o", zip)
+	w.refuses("is there already", "dossier", "--person", who, "--as", "xu.zhen", "--purpose", "judicial", "-o", zip)
 	last := w.rows("inspect", "reads", "--as", "inspector", "--person", who, "--for", "judicial")
-	if len(last) != 1 || last[0]["what"] != "dossier" || last[0]["login"] != "cadre1" || last[0]["reason"] != "法院调阅" {
+	if len(last) != 1 || last[0]["what"] != "dossier" || last[0]["login"] != "xu.zhen" || last[0]["reason"] != "法院调阅" {
 		t.Errorf("the reading of the dossier: %v", last)
 	}
 
@@ -361,7 +362,7 @@ func TestDossierOfMergedAndSealed(t *testing.T) {
 	key, dir := w.key(), t.TempDir()
 	take := func(n int, person uuid.UUID, purpose string) (streams []string) {
 		zip := filepath.Join(dir, fmt.Sprintf("%d.zip", n))
-		w.run("dossier", "--person", person.String(), "--as", "inspector", "--purpose", purpose, "--level", "skeleton", "-o", zip)
+		w.run("dossier", "--person", person.String(), "--as", "inspector", "--purpose", purpose, "--reason", "专项检查", "--level", "skeleton", "-o", zip)
 		list, _ := at(w.rows("verify", zip, "--key", key)[0], "manifest", "streams").([]any)
 		for _, s := range list {
 			streams = append(streams, at(s, "name").(string))
@@ -379,6 +380,7 @@ func TestDossierOfMergedAndSealed(t *testing.T) {
 			t.Errorf("an inspection is a lawful ground: %s is not in %v", sealed, streams)
 		}
 	}
+	w.refuses("with a reason", "dossier", "--person", people[0].String(), "--as", "inspector", "--purpose", "inspection", "-o", filepath.Join(dir, "none.zip"))
 	if streams := take(9, people[0], "supervision"); slices.Contains(streams, sealed) || !slices.Contains(streams, person.Stream(people[1])) {
 		t.Errorf("supervision is no ground to read what is sealed: %v", streams)
 	}

@@ -24,7 +24,7 @@ import (
 type reader struct {
 	As      string `required:"" help:"Sign-in name of the officer who reads; it is recorded." placeholder:"LOGIN"`
 	Purpose string `help:"What it is read for, ${default} when left out; it is recorded." default:"inspection" placeholder:"CODE"`
-	Reason  string `help:"The reason in your words; it is recorded."`
+	Reason  string `help:"The reason in your words; it is recorded. What is sealed is read with one."`
 }
 
 // maxReason is the longest reason, in characters, as for the API.
@@ -70,9 +70,11 @@ func (r *records) visitor(ctx context.Context, who reader) (*visitor, error) {
 		return nil, err
 	}
 	active := o.Active(r.exec.Now())
-	for _, post := range active {
-		if post.Role != record.Volunteer {
-			v.posts = append(v.posts, post.ID)
+	for _, task := range []bool{true, false} { // first the posts whose task the purpose is
+		for _, post := range active {
+			if post.Role != record.Volunteer && v.purpose.For(post.Role) == task {
+				v.posts = append(v.posts, post.ID)
+			}
 		}
 	}
 	switch {
@@ -151,13 +153,13 @@ func (v *visitor) open(ctx context.Context, who uuid.UUID) (*readable, error) {
 		if p, ok := c.State.(casework.Program); ok && p.Core().Handles(v.officer) {
 			out.own = true
 		}
-		_, err := v.mayRead(ctx, c.Category, places[i+1])
+		actor, err := v.mayRead(ctx, c.Category, places[i+1])
 		switch {
 		case record.KindOf(err) == record.Forbidden:
 			continue
 		case err != nil:
 			return nil, err
-		case sealed[c.ID] && !v.purpose.Sealed: // on a lawful ground only (S-16; 治安管理处罚法 136)
+		case sealed[c.ID] && !v.purpose.Opens(actor.Role): // on a lawful ground only (S-16; 治安管理处罚法 136)
 			continue
 		}
 		out.sealed = out.sealed || sealed[c.ID]

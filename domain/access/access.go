@@ -5,7 +5,8 @@
 //     recorded, the answer is refused. So is finding somebody in a search.
 //   - Outside one's own caseload a purpose is required. Within it none is, and one entry stands for everything that one
 //     session read in one file within an hour, so that the log stays readable.
-//   - A sealed file is read on one of the lawful grounds only, and each reading is recorded (S-16; 治安管理处罚法 136).
+//   - A purpose is named by those whose task it is. A sealed file is read on one of the lawful grounds only, by those roles,
+//     with a reason, and each reading is recorded (S-16; 治安管理处罚法 136).
 //   - Reading the access log is itself recorded.
 //
 // Each session has a stream of its own, access-<session>. It is sealed: reasons are free text.
@@ -32,25 +33,64 @@ const (
 
 // Purpose is why a file outside one's caseload is read.
 type Purpose struct {
-	Code   string      `json:"code"`
-	Title  record.Text `json:"title"`
-	Source string      `json:"source"`
-	// Sealed grounds open a sealed file too.
+	Code   string        `json:"code"`
+	Title  record.Text   `json:"title"`
+	Source string        `json:"source"`
+	Roles  []record.Role `json:"roles"` // who reads for it
+	// Sealed grounds open a sealed file too, with a reason.
 	Sealed bool `json:"sealed,omitempty"`
 }
 
-// Purposes are the accepted ones. Those of a person's own request and of other organs' lawful queries open sealed files.
+// For tells whether a role reads for this purpose.
+func (p Purpose) For(role record.Role) bool { return slices.Contains(p.Roles, role) }
+
+// Opens tells whether the purpose opens a sealed file to a role (S-16).
+func (p Purpose) Opens(role record.Role) bool { return p.Sealed && p.For(role) }
+
+var (
+	// casework is who works in files.
+	casework = []record.Role{record.VillageCadre, record.CommunityPolice, record.CommunityMedic, record.Volunteer, record.TownshipOffice}
+	// organs are those that approve, and that answer the person and other organs: the township office and the police.
+	organs = []record.Role{record.TownshipOffice, record.CommunityPolice}
+)
+
+func with(roles []record.Role, more ...record.Role) []record.Role { return slices.Concat(roles, more) }
+
+// Purposes are the accepted ones. Those of a person's own request, of other organs' lawful queries, of complaints and of
+// inspections open sealed files; they are for the organs that the law lets answer, not for whoever works in the village
+// (S-16; 治安管理处罚法 136).
 var Purposes = []Purpose{
-	{Code: "stand-in", Title: record.T("代同事办理", "standing in for a colleague"), Source: "D-12"},
-	{Code: "handover", Title: record.T("移交核对", "checking a hand-over"), Source: "D-12"},
-	{Code: "supervision", Title: record.T("指导检查", "supervision of the work"), Source: "G-08"},
-	{Code: "approval", Title: record.T("审批提请", "answering a proposal"), Source: "two-person rule"},
-	{Code: "data-quality", Title: record.T("核对更正信息", "checking and correcting the record"), Source: "PIPL 8, 46"},
-	{Code: "emergency", Title: record.T("紧急情况", "an emergency"), Source: "PIPL 13(4)"},
-	{Code: "inspection", Title: record.T("纪检监察检查", "a discipline inspection"), Source: "监察法 18", Sealed: true},
-	{Code: "complaint", Title: record.T("处理投诉申诉", "handling a complaint or an appeal"), Source: "S-15", Sealed: true},
-	{Code: "subject-request", Title: record.T("本人查阅、复制", "the person's own request"), Source: "PIPL 45", Sealed: true},
-	{Code: "judicial", Title: record.T("司法机关依法查询", "a lawful query of a judicial organ"), Source: "治安管理处罚法 136", Sealed: true},
+	{Code: "stand-in", Title: record.T("代同事办理", "standing in for a colleague"), Source: "D-12", Roles: casework},
+	{Code: "handover", Title: record.T("移交核对", "checking a hand-over"), Source: "D-12", Roles: casework},
+	{Code: "supervision", Title: record.T("指导检查", "supervision of the work"), Source: "G-08", Roles: with(organs, record.Inspector)},
+	{Code: "approval", Title: record.T("审批提请", "answering a proposal"), Source: "two-person rule", Roles: organs},
+	{Code: "data-quality", Title: record.T("核对更正信息", "checking and correcting the record"), Source: "PIPL 8, 46", Roles: with(casework, record.Inspector)},
+	{Code: "emergency", Title: record.T("紧急情况", "an emergency"), Source: "PIPL 13(4)", Roles: with(casework, record.Inspector)},
+	{Code: "inspection", Title: record.T("纪检监察检查", "a discipline inspection"), Source: "监察法 18", Roles: []record.Role{record.Inspector}, Sealed: true},
+	{Code: "complaint", Title: record.T("处理投诉申诉", "handling a complaint or an appeal"), Source: "S-15", Roles: with(organs, record.Inspector), Sealed: true},
+	{Code: "subject-request", Title: record.T("本人查阅、复制", "the person's own request"), Source: "PIPL 45", Roles: organs, Sealed: true},
+	{Code: "judicial", Title: record.T("司法机关依法查询", "a lawful query of a judicial organ"), Source: "治安管理处罚法 136", Roles: organs, Sealed: true},
+}
+
+// Refusals of a reading.
+var (
+	ErrPurpose = &record.Problem{Kind: record.Forbidden, Field: "purpose", Rule: "PIPL 6, 51; 治安管理处罚法 136", Message: "this purpose is not for your post", Zh: "该岗位不得以此目的查阅",
+		Remedy: "name what you read for in your post, or leave it to whom the purpose is for"}
+	ErrSealed = &record.Problem{Kind: record.Invalid, Field: "reason", Rule: "S-16; 治安管理处罚法 136", Message: "a sealed file is read on a lawful ground and with a reason", Zh: "查阅已封存的档案，须有法定事由并说明理由",
+		Remedy: "say why: who asks, and on which document"}
+)
+
+// Check refuses a reading for a purpose that is not the reader's, and one of what is sealed without a lawful ground and a
+// reason. commands.RecordRead, which every reading passes before anything is shown, is where it is asked.
+func (d Read) Check(role record.Role) error {
+	p, ok := PurposeOf(d.Purpose)
+	switch {
+	case d.Purpose != "" && (!ok || !p.For(role)):
+		return ErrPurpose
+	case d.Sealed && (!p.Sealed || d.Reason == ""):
+		return ErrSealed
+	}
+	return nil
 }
 
 // PurposeOf finds a purpose by its code.

@@ -69,7 +69,7 @@ func TestBusy(t *testing.T) {
 						r.Command, r.Input = "officer.end_post", staff.EndPost{Post: o.Posts[len(o.Posts)-1].ID, Reason: "岗位调整"}
 					}
 				case n%5 == 4:
-					if err := x.RecordRead(t.Context(), commands.Reading{Read: access.Read{What: access.Dossier, Purpose: "supervision", Session: session}, Actor: record.Actor{Officer: helper}, Person: who}); err != nil {
+					if err := x.RecordRead(t.Context(), commands.Reading{Read: access.Read{What: access.Dossier, Purpose: "data-quality", Session: session}, Actor: record.Actor{Officer: helper, Role: record.VillageCadre}, Person: who}); err != nil {
 						t.Error(err)
 					}
 				}

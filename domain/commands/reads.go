@@ -20,9 +20,13 @@ type Reading struct {
 }
 
 // RecordRead appends the record of a reading, durably, before the answer is given; on an error the answer must be refused.
+// It refuses a reading that access.Read.Check refuses: every reading passes here.
 // Within one's own caseload one entry stands for an hour of one session's reading in one file, but of what is sealed and of
 // what a purpose was named for each reading has its own.
 func (x *Executor) RecordRead(ctx context.Context, r Reading) error {
+	if err := r.Check(r.Actor.Role); err != nil {
+		return err
+	}
 	now := x.Now().UTC().Truncate(time.Millisecond)
 	key := ownRead{r.Session, r.Person, now.Truncate(time.Hour)}
 	// An hour's entry covers looking at the file. What is taken away is recorded each time, and so is a reading for a purpose

@@ -66,6 +66,7 @@ func (b *bench) serveEmpty(ctx context.Context) error {
 // load is everything that is measured while the server runs.
 func (b *bench) load(ctx context.Context, s *server, t town) error {
 	overseer := newClient(s.base)
+	overseer.purpose = "supervision" // he reads what is not his caseload
 	if err := s.caughtUp(ctx, overseer); err != nil {
 		return err
 	}

@@ -156,7 +156,9 @@ func (s *server) caughtUp(ctx context.Context, c *client) error {
 type client struct {
 	base   string
 	cookie string
-	http   *http.Client
+	// purpose is named with each request; who reads his own caseload names none.
+	purpose string
+	http    *http.Client
 }
 
 // do sends a request and throws the answer away; anything but 2xx is an error.
@@ -164,7 +166,9 @@ func (c *client) do(r *http.Request) error {
 	if c.cookie != "" {
 		r.Header.Set("Cookie", c.cookie)
 	}
-	r.Header.Set("Yidang-Purpose", "supervision") // the overseer reads what is not his caseload
+	if c.purpose != "" {
+		r.Header.Set("Yidang-Purpose", c.purpose)
+	}
 	a, err := c.http.Do(r)
 	if err != nil {
 		return err
