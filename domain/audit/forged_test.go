@@ -283,6 +283,16 @@ var forgeries = []struct {
 		f.Clock.Advance(10 * 24 * time.Hour)
 		return f.put(stream, fact{record.Voided{Event: visit, Reason: "记错了人"}, as("architecture: nothing is overwritten; PIPL 46")})
 	}},
+	{"an amendment by one who may not", audit.Second, "by the officer who made it", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		visit := f.visit(id, f.Officers[record.VillageCadre]).Events[0].ID
+		return f.put(stream, fact{record.Voided{Event: visit, Reason: "记错了人"}, by(f.actor(f.Officers[record.CommunityMedic]), as("architecture: nothing is overwritten; PIPL 46"))})
+	}},
+	{"a test that the township voids", audit.Second, "its own post could not have recorded", func(f *forger) uuid.UUID {
+		stream, id, _ := f.fresh()
+		missed := f.As(record.CommunityPolice, "drugs", "drugs.record_missed_test", id, drugs.RecordMissedTest{Kind: "unscheduled", How: "refused"}).Events[0].ID
+		return f.put(stream, fact{record.Voided{Event: missed, Reason: "记错了人"}, as("architecture: nothing is overwritten; PIPL 46")})
+	}},
 	{"a lowering that hides the old tier", audit.Second, "the file says", func(f *forger) uuid.UUID {
 		stream, id, _ := f.fresh()
 		f.tier(id, drugs.Strict, "resists-treatment")

@@ -50,9 +50,9 @@ func (w *walk) second(s journal.Stored, e record.Event) {
 	case record.Rejected:
 		w.rejects(s, e, d)
 	case record.Voided:
-		w.amends(s, d.Event)
+		w.amends(s, e, d.Event)
 	case record.Corrected:
-		w.amends(s, d.Event)
+		w.amends(s, e, d.Event)
 	}
 	if e.Erased { // of an erased file the types are left, and what followed from what
 		switch e.Type {
@@ -140,8 +140,8 @@ func (w *walk) rejects(s journal.Stored, e record.Event, d record.Rejected) {
 	}
 }
 
-// amends checks that an amendment is of an entry, and not of a step of the two-person rule.
-func (w *walk) amends(s journal.Stored, id uuid.UUID) {
+// amends checks that an amendment is of an entry that its actor may amend, and not of a step of the two-person rule.
+func (w *walk) amends(s journal.Stored, e record.Event, id uuid.UUID) {
 	t, ok := w.earlier(id)
 	if !ok {
 		w.alone(s, "所更改的记录不存在", fmt.Sprintf("it amends event %s, which is not in the stream before it", id))
@@ -150,6 +150,10 @@ func (w *walk) amends(s journal.Stored, id uuid.UUID) {
 	switch t.Type {
 	case record.ProposedType, record.ApprovedType, record.RejectedType, record.ErasedType:
 		w.alone(s, "更改了提请、审批或销毁记录", fmt.Sprintf("it amends event %s, a %s, which is never amended", id, t.Type))
+		return
+	}
+	if err := w.k.MayAmend(t, e.Meta.Actor, e.Meta.Role, w.earlier); err != nil {
+		w.alone(s, "更改了无权更改的记录", fmt.Sprintf("it amends event %s: %v", id, err))
 	}
 }
 

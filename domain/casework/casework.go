@@ -49,9 +49,9 @@ type Case struct {
 // Responsibility is one officer's part in a case.
 type Responsibility struct {
 	Officer uuid.UUID   `json:"officer"`
-	Role    record.Role `json:"role"`
-	Lead    bool        `json:"lead,omitempty"`
-	From    time.Time   `json:"from"`
+	Role    record.Role `json:"role" correct:"no"`
+	Lead    bool        `json:"lead,omitempty" correct:"no"`
+	From    time.Time   `json:"from" correct:"no"`
 }
 
 // HandOver is a proposal to pass the lead on.
@@ -59,7 +59,7 @@ type HandOver struct {
 	ID   uuid.UUID   `json:"id"`
 	From uuid.UUID   `json:"from"`
 	To   uuid.UUID   `json:"to"`
-	Role record.Role `json:"role"`
+	Role record.Role `json:"role" correct:"no"`
 }
 
 // Attachment is a sealed blob of the case.
@@ -76,9 +76,9 @@ func (a Attachment) Sensitive() bool { return strings.HasPrefix(a.MediaType, "im
 
 // View is a permission to see one picture.
 type View struct {
-	SHA256  string    `json:"sha256"`
+	SHA256  string    `json:"sha256" correct:"no"`
 	Officer uuid.UUID `json:"officer"`
-	Until   time.Time `json:"until"`
+	Until   time.Time `json:"until" correct:"no"`
 }
 
 // MaySee tells whether an officer may see an attachment's content now.

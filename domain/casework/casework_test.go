@@ -210,13 +210,27 @@ func TestChangeVillage(t *testing.T) {
 	}
 }
 
-// Ensure that an entry is voided by who made it or by the township, once, and never the opening.
+// Ensure that an entry is voided by who made it, by the township when its own post could have made it, or else by a
+// colleague with a second person; once, and never the opening.
 func TestVoid(t *testing.T) {
 	s := story(t)
+	s.When(cadre, "2026-03-05", "casework.add_note", casework.AddNote{Text: "家属来访"}).ThenRecorded("casework.note_added")
+	note := record.VoidEvent{Event: s.Last("casework.note_added").ID, Reason: "记错了人"}
+	s.When(second, "2026-03-06", "record.void_event", note).ThenRefused(record.ErrVoidOther)
+	s.When(office, "2026-03-06", "record.void_event", note).ThenRecorded("record.voided")
 	s.When(cadre, "2026-03-05", "casework.record_visit", casework.RecordVisit{Outcome: casework.Met}).ThenRecorded("casework.visit_recorded")
 	void := record.VoidEvent{Event: s.Last("casework.visit_recorded").ID, Reason: "记错了人"}
-	s.When(second, "2026-03-06", "record.void_event", void).ThenRefused(record.ErrVoidOther)
-	s.When(office, "2026-03-06", "record.void_event", void).ThenRecorded("record.voided")
+	s.When(office, "2026-03-06", "record.void_event", void).ThenRefused(record.ErrReserved) // in this program only workers visit
+	s.When(second, "2026-03-06", "record.void_event", void).ThenRecorded("record.voided")
+	by := s.Last("record.voided")
+	visit := s.Last("casework.visit_recorded")
+	target := func(uuid.UUID) (record.Event, bool) { return visit, true }
+	if !category.NeedsSecond(by, target) {
+		t.Error("a colleague voids alone what the township may not")
+	}
+	if by.Meta.Actor = cadre.Officer; category.NeedsSecond(by, target) {
+		t.Error("who made the entry needs a second person on the next day")
+	}
 	s.When(cadre, "2026-03-06", "record.void_event", void).ThenRefused(record.ErrVoidTwice)
 	s.When(office, "2026-03-06", "record.void_event", record.VoidEvent{Event: s.Last("record.voided").ID, Reason: "撤回作废"}).ThenRefused(record.ErrVoidTwice)
 	s.When(office, "2026-03-06", "record.void_event", record.VoidEvent{Event: s.Events()[0].ID, Reason: "误立案件"}).ThenRefused(record.ErrVoidFirst)

@@ -27,7 +27,7 @@ func (d ResponsibleAssigned) Facets() record.Facets {
 type ResponsibleEnded struct {
 	Officer uuid.UUID `json:"officer"`
 	Reason  string    `json:"reason"`
-	Lead    bool      `json:"lead,omitempty"` // the case has no lead now
+	Lead    bool      `json:"lead,omitempty" correct:"no"` // the case has no lead now
 }
 
 // Facets of the end.
@@ -149,7 +149,7 @@ func (d HandOverDeclined) Facets() record.Facets {
 // DutyExcused says why a duty need not be fulfilled this time.
 type DutyExcused struct {
 	Duty   uuid.UUID `json:"duty"`
-	Code   string    `json:"code"`
+	Code   string    `json:"code" correct:"no"`
 	Reason string    `json:"reason"`
 }
 

@@ -177,7 +177,7 @@ func TestNoWayRoundTheSecond(t *testing.T) {
 		t.Fatalf("a raise waits for a second person: %+v", raised)
 	}
 	void := town.As(record.CommunityPolice, "drugs", "record.void_event", id, record.VoidEvent{Event: raised.Events[0].ID, Reason: "决定有误"})
-	right := town.As(record.CommunityPolice, "drugs", "record.correct_event", id, record.CorrectEvent{Event: raised.Events[0].ID, Values: map[string]any{"tier": "general"}, Reason: "决定有误"})
+	right := town.As(record.CommunityPolice, "drugs", "record.correct_event", id, record.CorrectEvent{Event: raised.Events[0].ID, Values: map[string]any{"tier": "general", "criteria": []string{"good-conduct"}}, Reason: "决定有误"})
 	if void.Proposal == uuid.Nil || right.Proposal == uuid.Nil {
 		t.Errorf("the raise is undone by one person: %+v %+v", void, right)
 	}

@@ -11,16 +11,16 @@ import (
 
 // Registered opens a person's file.
 type Registered struct {
-	Name          string      `json:"name"`
+	Name          string      `json:"name" minLength:"1" maxLength:"50"`
 	CitizenID     string      `json:"citizenId,omitempty" correct:"no"` // claimed
-	NoCardReason  string      `json:"noCardReason,omitempty"`
-	Sex           int         `json:"sex"`
+	NoCardReason  string      `json:"noCardReason,omitempty" maxLength:"200"`
+	Sex           int         `json:"sex" enum:"0,1,2,9"`
 	Birth         time.Time   `json:"birth,omitzero"`
-	Ethnicity     string      `json:"ethnicity,omitempty"`
+	Ethnicity     string      `json:"ethnicity,omitempty" pattern:"^([0-9]{2})?$"`
 	Phone         string      `json:"phone,omitempty"`
 	Village       uuid.UUID   `json:"village"`
-	Household     string      `json:"household,omitempty"`
-	Residence     string      `json:"residence,omitempty"`
+	Household     string      `json:"household,omitempty" maxLength:"200"`
+	Residence     string      `json:"residence,omitempty" maxLength:"200"`
 	DifferentFrom []uuid.UUID `json:"differentFrom,omitempty"`
 }
 
@@ -44,6 +44,30 @@ type Identified struct {
 	CitizenID string    `json:"citizenId" correct:"no"` // claimed
 	Sex       int       `json:"sex"`
 	Birth     time.Time `json:"birth"`
+}
+
+// Check holds a corrected registration to what its citizen id says (GB 11643) and to the form of a phone number.
+func (d Registered) Check(record.Given) error {
+	if err := checkPhone(d.Phone); err != nil {
+		return err
+	}
+	return follows(d.CitizenID, d.Sex, d.Birth)
+}
+
+// Check holds corrected data to what the citizen id says.
+func (d Identified) Check(record.Given) error { return follows(d.CitizenID, d.Sex, d.Birth) }
+
+// ErrFollows refuses a sex or birth day that a citizen id contradicts.
+var ErrFollows = &record.Problem{Kind: record.Invalid, Field: "sex", Rule: "GB 11643", Message: "sex or birth day differs from the citizen id", Zh: "性别或出生日期与公民身份号码不符", Remedy: "check the citizen id"}
+
+func follows(citizenID string, sex int, birth time.Time) error {
+	if citizenID == "" {
+		return nil
+	}
+	if id, _, err := ParseCitizenID(citizenID); err != nil || sexOf(id) != sex || !id.BirthDate().Equal(birth) {
+		return ErrFollows
+	}
+	return nil
 }
 
 // ContactChanged records another phone number.

@@ -165,14 +165,24 @@ var (
 	ErrNoEntry    = &Problem{Kind: Invalid, Field: "event", Message: "there is no such entry in this file", Zh: "本档没有这条记录", Remedy: "take the id from the timeline"}
 	ErrVoidFirst  = &Problem{Kind: Refused, Field: "event", Message: "the opening of a file cannot be voided", Zh: "立案记录不能作废", Remedy: "close the case as opened in error"}
 	ErrVoidOther  = &Problem{Kind: Forbidden, Field: "event", Message: "an entry is voided or corrected by the officer who made it, or by the township office", Zh: "只能由原记录人或镇综治（禁毒）办作废、更正", Remedy: "ask one of them"}
+	ErrReserved   = &Problem{Kind: Forbidden, Field: "event", Rule: "S-1; S-2", Message: "the township office does not amend what its own post could not have recorded", Zh: "镇综治（禁毒）办不得作废、更正本岗位无权记录的事项", Remedy: "ask the officer who made the entry, or another officer of that post"}
 	ErrVoidTwice  = &Problem{Kind: Refused, Field: "event", Message: "the entry is already void, or is itself a void", Zh: "该记录已作废，或本身是作废记录", Remedy: "read the timeline"}
 	ErrNotAmended = &Problem{Kind: Refused, Field: "event", Rule: "two-person rule", Message: "a proposal, an answer to one, and the record of an erasure are never amended", Zh: "提请、审批和销毁记录不得更改", Remedy: "withdraw the proposal, or make a new one"}
 	ErrReference  = &Problem{Kind: Refused, Rule: "nothing is overwritten", Message: "a field that other entries or files hang on cannot be corrected", Zh: "其他记录所依据的字段不能更正", Remedy: "void the entry and record it anew"}
 	ErrNoSuchPart = &Problem{Kind: Invalid, Message: "the entry has no such field, or the value does not fit it", Zh: "该记录没有此字段，或值不符合要求", Remedy: "read the entry's data in the timeline"}
 )
 
-// AmendCommands are the rows by which entries of a file are voided and corrected; grants say who may at all: the officer
-// who made the entry, or the township office.
+// Checked is data that a command would refuse as malformed for more than the limits in its tags say.
+type Checked interface{ Check(g Given) error }
+
+// Derived is data of which some fields follow from others, or from the day it happened. In a correction they are worked out
+// anew, by the rules of the time of the entry, and never taken from whoever corrects: they are tagged `correct:"no"`.
+type Derived interface {
+	Derive(state any, at time.Time, g Given) any
+}
+
+// AmendCommands are the rows by which entries of a file are voided and corrected; grants say who may at all, MayAmend who
+// may amend an entry.
 func AmendCommands(grants ...Grant) []CommandRow {
 	const source = "architecture: nothing is overwritten; PIPL 46"
 	return []CommandRow{
@@ -202,10 +212,50 @@ func amendable(id uuid.UUID, g Given) (Event, error) {
 		return e, ErrVoidTwice
 	case approvals(e.Type) || e.Type == ErasedType:
 		return e, ErrNotAmended
-	case e.Meta.Actor != g.Actor.Officer && g.Actor.Role != TownshipOffice:
-		return e, ErrVoidOther
 	}
-	return e, nil
+	return e, g.Category.MayAmend(e, g.Actor.Officer, g.Actor.Role, g.Event)
+}
+
+// MayAmend tells whether an officer may amend an entry in a role: whoever made it may; the township office may when its own
+// post could have made it; what is reserved for another post (S-1, S-2) a colleague in that post amends, and that takes two
+// people. find finds the entry that a correction corrects: to amend the correction is to amend the entry.
+func (k *Category) MayAmend(e Event, officer uuid.UUID, role Role, find func(uuid.UUID) (Event, bool)) error {
+	if c, ok := e.Data.(Corrected); ok && e.Meta.Actor != officer {
+		if t, ok := find(c.Event); ok && t.Type != CorrectedType {
+			return k.MayAmend(t, officer, role, find)
+		}
+		return ErrNoEntry
+	}
+	switch {
+	case e.Meta.Actor == officer:
+		return nil
+	case role == TownshipOffice && k.reserved(e):
+		return ErrReserved
+	case role == TownshipOffice || role == e.Meta.Role && k.reserved(e):
+		return nil
+	}
+	return ErrVoidOther
+}
+
+// reserved tells that the township office could not have recorded an entry: not by the command whose source it names. When
+// several have that source, each of them that the recorder's own post allows must be the office's too.
+func (k *Category) reserved(e Event) bool {
+	if e.Meta.Role == TownshipOffice {
+		return false
+	}
+	grants := func(r *CommandRow, role Role) bool {
+		return slices.ContainsFunc(r.Grants, func(g Grant) bool { return slices.Contains(g.Roles, role) })
+	}
+	found := false
+	for i := range k.Commands {
+		if r := &k.Commands[i]; r.Source == e.Meta.Basis && r.Approves == nil && grants(r, e.Meta.Role) {
+			if !grants(r, TownshipOffice) {
+				return true
+			}
+			found = true
+		}
+	}
+	return !found
 }
 
 func correctEvent(state any, in CorrectEvent, g Given) ([]any, error) {
@@ -229,11 +279,25 @@ func correctEvent(state any, in CorrectEvent, g Given) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, fields, err := correctedData(present.Data, in.Values)
+	data, err := correctedData(present.Data, in.Values)
 	if err != nil {
 		return nil, err
 	}
+	if e.Rules != nil {
+		g.Rules = e.Rules // a correction does not bring later rules with it
+	}
+	if d, ok := data.(Derived); ok {
+		at := present.Meta.OccurredAt
+		if !in.HappenedAt.IsZero() {
+			at = in.HappenedAt
+		}
+		data = d.Derive(state, at, g)
+	}
 	if err := fits(g, state, row, data); err != nil {
+		return nil, err
+	}
+	fields, err := differing(present.Data, data)
+	if err != nil {
 		return nil, err
 	}
 	out := Corrected{Event: e.ID, Form: row.Form(), Fields: fields, Reason: in.Reason}
@@ -249,38 +313,62 @@ func correctEvent(state any, in CorrectEvent, g Given) ([]any, error) {
 	return []any{out}, err
 }
 
-// correctedData lays the right values over data, and names the fields that changed.
-func correctedData(data any, values map[string]any) (any, []string, error) {
-	before, err := json.Marshal(data)
+// correctedData lays the right values over data.
+func correctedData(data any, values map[string]any) (any, error) {
+	whole, err := fieldsOf(data)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var whole map[string]any
-	if err := json.Unmarshal(before, &whole); err != nil {
-		return nil, nil, err
-	}
-	fields := []string{}
 	for name, v := range values {
-		if !reflect.DeepEqual(whole[name], v) {
-			fields = append(fields, name)
-		}
 		if whole[name] = v; v == nil {
 			delete(whole, name)
 		}
 	}
-	slices.Sort(fields)
 	raw, err := json.Marshal(whole)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	fresh := reflect.New(reflect.TypeOf(data))
 	if err := strictly(raw, fresh.Interface()); err != nil {
-		return nil, nil, ErrNoSuchPart.At("values").Because(err)
+		return nil, ErrNoSuchPart.At("values").Because(err)
 	}
 	if at := fixedDiffers("values", reflect.ValueOf(data), fresh.Elem()); at != "" {
-		return nil, nil, ErrReference.At(at)
+		return nil, ErrReference.At(at)
 	}
-	return fresh.Elem().Interface(), fields, nil
+	return fresh.Elem().Interface(), nil
+}
+
+// differing names the fields that differ between two forms of an entry.
+func differing(a, b any) ([]string, error) {
+	before, err := fieldsOf(a)
+	if err != nil {
+		return nil, err
+	}
+	after, err := fieldsOf(b)
+	if err != nil {
+		return nil, err
+	}
+	fields := []string{}
+	for name, v := range after {
+		if !reflect.DeepEqual(before[name], v) {
+			fields = append(fields, name)
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			fields = append(fields, name)
+		}
+	}
+	slices.Sort(fields)
+	return fields, nil
+}
+
+func fieldsOf(data any) (fields map[string]any, err error) {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return nil, err
+	}
+	return fields, json.Unmarshal(raw, &fields)
 }
 
 // fixedDiffers names the first field that differs and that other entries or files hang on: a uuid, or one tagged
@@ -322,11 +410,16 @@ func fixedDiffers(path string, a, b reflect.Value) string {
 	return ""
 }
 
-// fits holds corrected data to the limits that it would have met when it was recorded: those of its own fields and, when
-// a command's input has the same fields, those of the command.
+// fits holds corrected data to the limits that it would have met when it was recorded: those of its own fields, its own
+// check, and, when a command's input has the same fields, those of the command.
 func fits(g Given, state any, row *EventRow, data any) error {
 	if err := Check(data); err != nil {
 		return within(err)
+	}
+	if d, ok := data.(Checked); ok {
+		if err := d.Check(g); err != nil {
+			return within(err)
+		}
 	}
 	for i := range g.Category.Commands {
 		c := &g.Category.Commands[i]

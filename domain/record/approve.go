@@ -126,6 +126,10 @@ func (k *Category) NeedsSecond(e Event, target func(uuid.UUID) (Event, bool)) bo
 	if about, ok := k.Event(t.Type); ok && about.guard != nil || Amends(t.Type) && k.NeedsSecond(t, target) {
 		return true
 	}
+	// What is reserved for a post is amended by its author, or by a colleague and a second person (MayAmend).
+	if t.Meta.Actor != e.Meta.Actor && k.reserved(t) {
+		return true
+	}
 	rules, ok := e.Rules.(days)
 	return ok && e.Meta.RecordedAt.Sub(t.Meta.RecordedAt) > time.Duration(rules.Days(CorrectAlone))*24*time.Hour
 }

@@ -52,11 +52,11 @@ type SignAgreement struct {
 
 // AgreementSigned is the record.
 type AgreementSigned struct {
-	Number      string               `json:"number,omitempty"`
-	Schedule    []TestStep           `json:"schedule,omitempty"`
+	Number      string               `json:"number,omitempty" maxLength:"80"`
+	Schedule    []TestStep           `json:"schedule,omitempty" maxItems:"12"`
 	Attachment  *casework.Attachment `json:"attachment,omitempty"`
-	Renewed     bool                 `json:"renewed,omitempty"`
-	Transcribed bool                 `json:"transcribed,omitempty"`
+	Renewed     bool                 `json:"renewed,omitempty" correct:"no"`
+	Transcribed bool                 `json:"transcribed,omitempty" correct:"no"`
 }
 
 // Facets of the agreement.
@@ -96,8 +96,8 @@ type RecordReporting struct {
 
 // ReportedIn starts the term (戒毒条例 14).
 type ReportedIn struct {
-	DaysAfterService int    `json:"daysAfterService,omitempty"` // 0 when the day of service is unknown
-	Note             string `json:"note,omitempty"`
+	DaysAfterService int    `json:"daysAfterService,omitempty" correct:"no"` // 0 when the day of service is unknown
+	Note             string `json:"note,omitempty" maxLength:"500"`
 }
 
 // Facets of the reporting.
@@ -235,20 +235,26 @@ func signAgreement(c *Case, in SignAgreement, g record.Given) ([]any, error) {
 		return nil, ErrNotReported
 	case !in.Transcribed && len(in.Schedule) == 0:
 		return nil, ErrNoSchedule
-	case len(in.Schedule) > 12:
-		return nil, ErrSchedule
 	}
+	if err := checkSchedule(in.Schedule, max(c.TermMonths, DetoxMonths)); err != nil {
+		return nil, err
+	}
+	return []any{AgreementSigned{Number: in.Number, Schedule: in.Schedule, Attachment: in.Attachment, Renewed: c.Agreement != nil, Transcribed: in.Transcribed}}, nil
+}
+
+// checkSchedule holds a table within the term.
+func checkSchedule(schedule []TestStep, most int) error {
 	months := 0
-	for i, s := range in.Schedule {
+	for i, s := range schedule {
 		if err := firstOf(number(fmt.Sprintf("schedule[%d].months", i), s.Months, 1, DetoxMonths), number(fmt.Sprintf("schedule[%d].everyDays", i), s.EveryDays, 1, 365)); err != nil {
-			return nil, err
+			return err
 		}
 		months += s.Months
 	}
-	if months > max(c.TermMonths, DetoxMonths) {
-		return nil, ErrSchedule
+	if months > most || len(schedule) > 12 {
+		return ErrSchedule
 	}
-	return []any{AgreementSigned{Number: in.Number, Schedule: in.Schedule, Attachment: in.Attachment, Renewed: c.Agreement != nil, Transcribed: in.Transcribed}}, nil
+	return nil
 }
 
 func formTeam(c *Case, in FormTeam, g record.Given) ([]any, error) {

@@ -74,8 +74,8 @@ func (n Counts) of(ground string) int {
 
 // SeriousBreachReached is recorded by the program itself, with the event that crosses the limit.
 type SeriousBreachReached struct {
-	Ground string `json:"ground"`
-	Count  int    `json:"count"`
+	Ground string `json:"ground" correct:"no"`
+	Count  int    `json:"count" correct:"no"`
 }
 
 // Facets of the breach.
@@ -138,10 +138,10 @@ type ReferToPolice struct {
 // ReferredToPolice is the record.
 type ReferredToPolice struct {
 	ID         uuid.UUID            `json:"id"`
-	Ground     string               `json:"ground"`
+	Ground     string               `json:"ground" correct:"no"`
 	Test       uuid.UUID            `json:"test,omitzero"`
-	Organ      string               `json:"organ"`
-	Reasons    string               `json:"reasons"`
+	Organ      string               `json:"organ" minLength:"2" maxLength:"80"`
+	Reasons    string               `json:"reasons" minLength:"4" maxLength:"2000"`
 	Attachment *casework.Attachment `json:"attachment,omitempty"`
 }
 

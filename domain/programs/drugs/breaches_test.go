@@ -38,12 +38,17 @@ func TestThreeRefusals(t *testing.T) {
 func TestVoidedRefusalTakesTheBreachBack(t *testing.T) {
 	s := agreed(t)
 	for _, day := range []string{"2026-04-01", "2026-04-10", "2026-04-20"} {
-		s.Given(policeman, day, drugs.UrineTestMissed{ID: id(day), Kind: "unscheduled", How: "refused"})
+		s.When(policeman, day, "drugs.record_missed_test", drugs.RecordMissedTest{Kind: "unscheduled", How: "refused"})
+		if day < "2026-04-20" {
+			s.ThenRecorded("drugs.urine_test_missed")
+			continue
+		}
+		s.ThenRecorded("drugs.urine_test_missed", "drugs.serious_breach_reached")
 	}
 	last := s.Last("drugs.urine_test_missed").ID
-	s.Given(policeman, "2026-04-20", drugs.SeriousBreachReached{Ground: "refusals", Count: 3})
 	wantDue(t, s, "breach-report", "2026-04-21")
-	s.When(policewom, "2026-04-22", "record.void_event", record.VoidEvent{Event: last, Reason: "误记，本人当日已到检"}).ThenRefused(record.ErrVoidOther)
+	s.When(cadre, "2026-04-22", "record.void_event", record.VoidEvent{Event: last, Reason: "误记，本人当日已到检"}).ThenRefused(record.ErrVoidOther)
+	s.When(office, "2026-04-22", "record.void_event", record.VoidEvent{Event: last, Reason: "误记，本人当日已到检"}).ThenRefused(record.ErrReserved) // S-2
 	s.When(policeman, "2026-04-22", "record.void_event", record.VoidEvent{Event: last, Reason: "误记，本人当日已到检"}).ThenRecorded("record.voided")
 	if c := state(s); c.Breach != nil || c.Counts().Refusals != 2 {
 		t.Errorf("breach %+v, counts %+v", c.Breach, c.Counts())

@@ -39,9 +39,9 @@ type TellUrineResult struct {
 // UrineResultTold opens the window for a dispute.
 type UrineResultTold struct {
 	Test         uuid.UUID `json:"test"`
-	Stage        string    `json:"stage"`
-	Signature    string    `json:"signature"`
-	DisputeUntil string    `json:"disputeUntil"`
+	Stage        string    `json:"stage" correct:"no"`
+	Signature    string    `json:"signature" enum:"signed,refused,unable"`
+	DisputeUntil string    `json:"disputeUntil" correct:"no"`
 }
 
 // Facets of the telling.
@@ -58,8 +58,8 @@ type DisputeUrineTest struct {
 // UrineTestDisputed is the record.
 type UrineTestDisputed struct {
 	Test    uuid.UUID `json:"test"`
-	Stage   string    `json:"stage"`
-	Grounds string    `json:"grounds,omitempty"`
+	Stage   string    `json:"stage" correct:"no"`
+	Grounds string    `json:"grounds,omitempty" maxLength:"2000"`
 }
 
 // Facets of the dispute.
@@ -77,9 +77,9 @@ type DecideDispute struct {
 // DisputeDecided is the record.
 type DisputeDecided struct {
 	Test    uuid.UUID `json:"test"`
-	Stage   string    `json:"stage"`
-	Outcome string    `json:"outcome"`
-	Reasons string    `json:"reasons"`
+	Stage   string    `json:"stage" correct:"no"`
+	Outcome string    `json:"outcome" enum:"accepted,rejected"`
+	Reasons string    `json:"reasons" minLength:"2" maxLength:"2000"`
 }
 
 // Facets of the answer.
@@ -96,9 +96,9 @@ type SendSample struct {
 // SampleSent is the record.
 type SampleSent struct {
 	Test   uuid.UUID `json:"test"`
-	Sample string    `json:"sample"` // A or B
-	Seal   string    `json:"seal"`
-	To     string    `json:"to"`
+	Sample string    `json:"sample" correct:"no"` // A or B
+	Seal   string    `json:"seal" correct:"no"`
+	To     string    `json:"to" minLength:"2" maxLength:"80"`
 }
 
 // Facets of the sending.
@@ -119,13 +119,13 @@ type RecordRetest struct {
 // UrineTestRetested is the next stage of a test.
 type UrineTestRetested struct {
 	Test         uuid.UUID            `json:"test"`
-	Stage        string               `json:"stage"`
-	Sample       string               `json:"sample"`
-	Result       string               `json:"result"`
-	Outcome      string               `json:"outcome"`
-	Substances   []string             `json:"substances,omitempty"`
-	ReportNumber string               `json:"reportNumber"`
-	ReportIssuer string               `json:"reportIssuer"`
+	Stage        string               `json:"stage" correct:"no"`
+	Sample       string               `json:"sample" correct:"no"`
+	Result       string               `json:"result" correct:"no"`
+	Outcome      string               `json:"outcome" correct:"no"`
+	Substances   []string             `json:"substances,omitempty" maxItems:"10"`
+	ReportNumber string               `json:"reportNumber" minLength:"2" maxLength:"80"`
+	ReportIssuer string               `json:"reportIssuer" minLength:"2" maxLength:"80"`
 	Report       *casework.Attachment `json:"report,omitempty"`
 }
 
@@ -353,19 +353,12 @@ func recordRetest(c *Case, in RecordRetest, g record.Given) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = firstOf(Results.Check("result", in.Result), text("reportNumber", in.ReportNumber, 2, 80), text("reportIssuer", in.ReportIssuer, 2, 80), optional("report", in.Report))
+	err = firstOf(checkSubstances(in.Result, in.Substances), text("reportNumber", in.ReportNumber, 2, 80), text("reportIssuer", in.ReportIssuer, 2, 80), optional("report", in.Report))
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range in.Substances {
-		if err := Substances.Check("substances", s); err != nil {
-			return nil, err
-		}
-	}
 	stage, sample, _ := t.following()
 	switch {
-	case (in.Result == Positive) != (len(in.Substances) > 0):
-		return nil, ErrSubstances
 	case t.Dispute == nil || t.Dispute.Sent.IsZero():
 		return nil, ErrNotSent
 	case stage == Retest && in.ReportIssuer == t.Issuer:

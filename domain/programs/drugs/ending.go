@@ -57,10 +57,10 @@ type ReviewDelisting struct {
 
 // DelistingReviewed is the record.
 type DelistingReviewed struct {
-	Outcome    string `json:"outcome"`
-	CleanSince string `json:"cleanSince"` // day, as the review found it
-	RelapseOn  string `json:"relapseOn,omitempty"`
-	Reasons    string `json:"reasons"`
+	Outcome    string `json:"outcome" correct:"no"`
+	CleanSince string `json:"cleanSince" correct:"no"` // day, as the review found it
+	RelapseOn  string `json:"relapseOn,omitempty" correct:"no"`
+	Reasons    string `json:"reasons" minLength:"4" maxLength:"2000"`
 }
 
 // Facets of the review.

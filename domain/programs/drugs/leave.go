@@ -43,8 +43,8 @@ type LeaveRequested struct {
 	ID     uuid.UUID            `json:"id"`
 	From   string               `json:"from"`
 	Until  string               `json:"until"`
-	To     string               `json:"to"`
-	Reason string               `json:"reason"`
+	To     string               `json:"to" minLength:"2" maxLength:"120"`
+	Reason string               `json:"reason" minLength:"2" maxLength:"500"`
 	Report *casework.Attachment `json:"report,omitempty"`
 }
 
@@ -98,8 +98,8 @@ type RecordReturn struct {
 // LeaveReturned is the record.
 type LeaveReturned struct {
 	Leave    uuid.UUID `json:"leave"`
-	DaysOver int       `json:"daysOver,omitempty"` // after the last day granted; an absence is recorded by itself, if it is one
-	Note     string    `json:"note,omitempty"`
+	DaysOver int       `json:"daysOver,omitempty" correct:"no"` // after the last day granted; an absence is recorded by itself, if it is one
+	Note     string    `json:"note,omitempty" maxLength:"500"`
 }
 
 // Facets of the return.
@@ -123,8 +123,8 @@ type RecordAbsence struct {
 type AbsenceRecorded struct {
 	From  string `json:"from"`
 	Until string `json:"until"`
-	Days  int    `json:"days"`
-	Note  string `json:"note"`
+	Days  int    `json:"days" correct:"no"`
+	Note  string `json:"note" minLength:"2" maxLength:"500"`
 }
 
 // Facets of the absence.
@@ -208,18 +208,26 @@ func span(from, until string) int {
 }
 
 func requestLeave(c *Case, in RequestLeave, g record.Given) ([]any, error) {
-	err := firstOf(casework.MustBeOpen(c, g), someDay("from", in.From), someDay("until", in.Until), text("to", in.To, 2, 120),
-		text("reason", in.Reason, 2, 500), optional("report", in.Report))
+	err := firstOf(casework.MustBeOpen(c, g), text("to", in.To, 2, 120), text("reason", in.Reason, 2, 500), optional("report", in.Report),
+		checkLeave(in.From, in.Until, in.Report))
 	if err != nil {
 		return nil, err
 	}
-	switch n := span(in.From, in.Until); {
-	case n < 1 || n > 366:
-		return nil, ErrLeaveDays
-	case n >= ReportFrom && in.Report == nil:
-		return nil, ErrNoReport
-	}
 	return []any{LeaveRequested{ID: g.Command, From: in.From, Until: in.Until, To: in.To, Reason: in.Reason, Report: in.Report}}, nil
+}
+
+// checkLeave wants days in order, and a report of three days and more.
+func checkLeave(from, until string, report *casework.Attachment) error {
+	if err := firstOf(someDay("from", from), someDay("until", until)); err != nil {
+		return err
+	}
+	switch n := span(from, until); {
+	case n < 1 || n > 366:
+		return ErrLeaveDays
+	case n >= ReportFrom && report == nil:
+		return ErrNoReport
+	}
+	return nil
 }
 
 // asked finds a leave that waits for an answer.

@@ -35,10 +35,10 @@ type RecordMissedTest struct {
 // UrineTestMissed is the record.
 type UrineTestMissed struct {
 	ID     uuid.UUID `json:"id"`
-	Kind   string    `json:"kind"`
-	How    string    `json:"how"`
-	Excuse string    `json:"excuse,omitempty"`
-	Note   string    `json:"note,omitempty"`
+	Kind   string    `json:"kind" enum:"scheduled,unscheduled,immediate"`
+	How    string    `json:"how" enum:"refused,absent"`
+	Excuse string    `json:"excuse,omitempty" maxLength:"500"`
+	Note   string    `json:"note,omitempty" maxLength:"2000"`
 }
 
 // Facets of the miss.
@@ -62,7 +62,7 @@ var missEvents = []record.EventRow{
 }
 
 var missCommands = []record.CommandRow{
-	record.Do("drugs.record_missed_test", record.T("记录未完成的尿检", "Record a missed test"), "戒毒条例 19, 20", recordMissedTest, police),
+	record.Do("drugs.record_missed_test", record.T("记录未完成的尿检", "Record a missed test"), "S-2; 戒毒条例 19, 20", recordMissedTest, police),
 }
 
 func recordMissedTest(c *Case, in RecordMissedTest, g record.Given) ([]any, error) {

@@ -38,7 +38,7 @@ type Document struct {
 	Issued string `json:"issued,omitempty" format:"date"`
 	Served string `json:"served,omitempty" format:"date" doc:"day it was handed to the person"`
 	// Transcribed: what an older register says of the paper; number and days may be unknown until the paper is supplied.
-	Transcribed bool `json:"transcribed,omitempty" doc:"taken over from an older register; only with late=import"`
+	Transcribed bool `json:"transcribed,omitempty" correct:"no" doc:"taken over from an older register; only with late=import"`
 }
 
 func (d Document) line() record.Text {
@@ -104,13 +104,13 @@ func (in Open) Subject() uuid.UUID { return in.Person }
 type Opened struct {
 	Person        uuid.UUID `json:"person"`
 	Village       uuid.UUID `json:"village"`
-	Sex           int       `json:"sex"`
-	Kind          Kind      `json:"kind"`
+	Sex           int       `json:"sex" enum:"0,1,2,9"`
+	Kind          Kind      `json:"kind" enum:"community-detox,community-rehabilitation,voluntary"`
 	Order         Document  `json:"order,omitzero"`
 	Determination Document  `json:"determination,omitzero"`
-	TermMonths    int       `json:"termMonths,omitempty"`
-	FirstUse      string    `json:"firstUse,omitempty"`
-	Note          string    `json:"note,omitempty"`
+	TermMonths    int       `json:"termMonths,omitempty" minimum:"0" maximum:"36"`
+	FirstUse      string    `json:"firstUse,omitempty" maxLength:"40"`
+	Note          string    `json:"note,omitempty" maxLength:"2000"`
 }
 
 // Facets of the opening.
@@ -149,7 +149,7 @@ type DocumentSupplied struct {
 	Order         Document             `json:"order,omitzero"`
 	Determination Document             `json:"determination,omitzero"`
 	Attachment    *casework.Attachment `json:"attachment,omitempty"`
-	Complete      bool                 `json:"complete,omitempty"` // nothing is missing any more
+	Complete      bool                 `json:"complete,omitempty" correct:"no"` // nothing is missing any more
 }
 
 // Facets of the papers.

@@ -67,7 +67,7 @@ type EndTerm struct{}
 
 // TermEnded is the end of the term.
 type TermEnded struct {
-	Kind string `json:"kind"`
+	Kind string `json:"kind" correct:"no"`
 }
 
 // Facets of the end.

@@ -117,8 +117,8 @@ type RequestUrineTest struct {
 // UrineTestRequested is the request. A test that answers it takes its id.
 type UrineTestRequested struct {
 	ID     uuid.UUID `json:"id"`
-	Kind   string    `json:"kind"`
-	Reason string    `json:"reason"`
+	Kind   string    `json:"kind" enum:"scheduled,unscheduled,immediate"`
+	Reason string    `json:"reason" minLength:"2" maxLength:"500"`
 }
 
 // Facets of the request.
@@ -167,24 +167,24 @@ type RecordUrineTest struct {
 // UrineTestRecorded is the test.
 type UrineTestRecorded struct {
 	ID           uuid.UUID            `json:"id"`
-	Stage        string               `json:"stage"`
-	Kind         string               `json:"kind"`
+	Stage        string               `json:"stage" correct:"no"`
+	Kind         string               `json:"kind" enum:"scheduled,unscheduled,immediate"`
 	Testers      []uuid.UUID          `json:"testers"`
 	Collector    uuid.UUID            `json:"collector"`
-	Result       string               `json:"result"`
-	Substances   []string             `json:"substances,omitempty"`
-	SampleA      string               `json:"sampleA,omitempty"`
-	SampleB      string               `json:"sampleB,omitempty"`
-	KeepUntil    string               `json:"keepUntil,omitempty"` // day
-	ReportNumber string               `json:"reportNumber"`
-	ReportIssuer string               `json:"reportIssuer"`
+	Result       string               `json:"result" correct:"no"`
+	Substances   []string             `json:"substances,omitempty" maxItems:"10"`
+	SampleA      string               `json:"sampleA,omitempty" maxLength:"40"`
+	SampleB      string               `json:"sampleB,omitempty" maxLength:"40"`
+	KeepUntil    string               `json:"keepUntil,omitempty" correct:"no"` // day
+	ReportNumber string               `json:"reportNumber" minLength:"2" maxLength:"80"`
+	ReportIssuer string               `json:"reportIssuer" minLength:"2" maxLength:"80"`
 	Report       *casework.Attachment `json:"report,omitempty"`
-	Media        []Media              `json:"media,omitempty"`
-	Told         bool                 `json:"told"`
-	DisputeUntil string               `json:"disputeUntil,omitempty"` // last day
-	Signature    string               `json:"signature,omitempty"`
-	Place        string               `json:"place,omitempty"`
-	Note         string               `json:"note,omitempty"`
+	Media        []Media              `json:"media,omitempty" maxItems:"10"`
+	Told         bool                 `json:"told" correct:"no"`
+	DisputeUntil string               `json:"disputeUntil,omitempty" correct:"no"` // last day
+	Signature    string               `json:"signature,omitempty" enum:"signed,refused,unable"`
+	Place        string               `json:"place,omitempty" maxLength:"120"`
+	Note         string               `json:"note,omitempty" maxLength:"2000"`
 }
 
 // Facets of the test.
@@ -223,8 +223,8 @@ type TranscribeUrineTest struct {
 // UrineTestTranscribed is the record.
 type UrineTestTranscribed struct {
 	ID     uuid.UUID `json:"id"`
-	Result string    `json:"result"`
-	Source string    `json:"source"`
+	Result string    `json:"result" enum:"negative,positive,invalid"`
+	Source string    `json:"source" minLength:"2" maxLength:"120"`
 }
 
 // Facets of the transcript.
@@ -342,20 +342,8 @@ func recordUrineTest(c *Case, in RecordUrineTest, g record.Given) ([]any, error)
 
 // checkForm looks at the codes and what a positive result needs.
 func (c *Case) checkForm(in RecordUrineTest) error {
-	err := firstOf(Stages[:2].Check("stage", in.Stage), TestKinds.Check("kind", in.Kind), Results.Check("result", in.Result))
-	if err != nil {
+	if err := checkFound(in); err != nil {
 		return err
-	}
-	for _, s := range in.Substances {
-		if err := Substances.Check("substances", s); err != nil {
-			return err
-		}
-	}
-	if (in.Result == Positive) != (len(in.Substances) > 0) {
-		return ErrSubstances
-	}
-	if in.Result == Positive && (in.SampleA == "" || in.SampleB == "") || in.SampleA != "" && in.SampleA == in.SampleB {
-		return ErrSeals
 	}
 	for _, t := range c.Tests {
 		for _, seal := range []string{in.SampleA, in.SampleB} {
@@ -363,6 +351,33 @@ func (c *Case) checkForm(in RecordUrineTest) error {
 				return ErrSealUsed
 			}
 		}
+	}
+	return nil
+}
+
+// checkFound looks at what a test found, by itself.
+func checkFound(in RecordUrineTest) error {
+	err := firstOf(Stages[:2].Check("stage", in.Stage), TestKinds.Check("kind", in.Kind), checkSubstances(in.Result, in.Substances))
+	if err != nil {
+		return err
+	}
+	if in.Result == Positive && (in.SampleA == "" || in.SampleB == "") || in.SampleA != "" && in.SampleA == in.SampleB {
+		return ErrSeals
+	}
+	return nil
+}
+
+func checkSubstances(result string, found []string) error {
+	if err := Results.Check("result", result); err != nil {
+		return err
+	}
+	for _, s := range found {
+		if err := Substances.Check("substances", s); err != nil {
+			return err
+		}
+	}
+	if (result == Positive) != (len(found) > 0) {
+		return ErrSubstances
 	}
 	return nil
 }

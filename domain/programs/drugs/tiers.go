@@ -91,13 +91,13 @@ type ChangeTier struct {
 // TierChanged is the decision.
 type TierChanged struct {
 	ID          uuid.UUID `json:"id"`
-	Tier        Tier      `json:"tier"`
-	Prev        Tier      `json:"prev,omitempty"`
+	Tier        Tier      `json:"tier" enum:"strict,priority,general"`
+	Prev        Tier      `json:"prev,omitempty" correct:"no"`
 	Criteria    []string  `json:"criteria,omitempty"`
-	Reasons     string    `json:"reasons"`
-	Transcribed bool      `json:"transcribed,omitempty"`
-	Appeal      uuid.UUID `json:"appeal,omitzero"` // the appeal that led to it
-	Lead        string    `json:"lead,omitempty"`  // whether the present lead's role may lead in the new tier; empty without a lead
+	Reasons     string    `json:"reasons" minLength:"4" maxLength:"2000"`
+	Transcribed bool      `json:"transcribed,omitempty" correct:"no"`
+	Appeal      uuid.UUID `json:"appeal,omitzero"`             // the appeal that led to it
+	Lead        string    `json:"lead,omitempty" correct:"no"` // whether the present lead's role may lead in the new tier; empty without a lead
 }
 
 // What a decision on the tier says of the present lead.
@@ -135,8 +135,8 @@ type ReviewTier struct {
 
 // TierReviewed is the record.
 type TierReviewed struct {
-	Tier    Tier   `json:"tier"`
-	Reasons string `json:"reasons"`
+	Tier    Tier   `json:"tier" correct:"no"`
+	Reasons string `json:"reasons" minLength:"4" maxLength:"2000"`
 }
 
 // Facets of the review.
@@ -154,8 +154,8 @@ type TellTier struct {
 // TierTold is the record.
 type TierTold struct {
 	Decision uuid.UUID `json:"decision"`
-	How      string    `json:"how"`
-	Note     string    `json:"note,omitempty"`
+	How      string    `json:"how" enum:"in-person,in-writing,phone"`
+	Note     string    `json:"note,omitempty" maxLength:"500"`
 }
 
 // Facets of the telling.
@@ -173,8 +173,8 @@ type AppealTier struct {
 type TierAppealed struct {
 	ID       uuid.UUID `json:"id"`
 	Decision uuid.UUID `json:"decision"`
-	By       string    `json:"by"`
-	Grounds  string    `json:"grounds"`
+	By       string    `json:"by" enum:"person,family,representative"`
+	Grounds  string    `json:"grounds" minLength:"2" maxLength:"2000"`
 }
 
 // Facets of the appeal.
@@ -194,8 +194,8 @@ type DecideTierAppeal struct {
 // TierAppealDecided is the answer.
 type TierAppealDecided struct {
 	Appeal  uuid.UUID `json:"appeal"`
-	Outcome string    `json:"outcome"`
-	Reasons string    `json:"reasons"`
+	Outcome string    `json:"outcome" correct:"no"`
+	Reasons string    `json:"reasons" minLength:"4" maxLength:"2000"`
 }
 
 // Facets of the answer.

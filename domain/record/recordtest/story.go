@@ -77,7 +77,7 @@ func (s *Story) Given(by record.Actor, moment string, data ...any) *Story {
 	at := Time(s.t, moment)
 	s.commands++
 	for _, d := range data {
-		s.record(by, at, at.Add(time.Hour), "", d)
+		s.record(by, at, at.Add(time.Hour), "", "", d)
 	}
 	return s
 }
@@ -112,7 +112,7 @@ func (s *Story) WhenLate(late record.Late, by record.Actor, moment, command stri
 	}
 	s.recorded, s.err = row.Decide(s.File(record.At{}).State, input, g)
 	for _, d := range s.recorded {
-		s.record(by, at, g.Now, late, d)
+		s.record(by, at, g.Now, late, row.Source, d)
 	}
 	return s
 }
@@ -158,7 +158,7 @@ func (s *Story) Command(n int) uuid.UUID {
 func (s *Story) LastCommand() uuid.UUID { return s.Command(s.commands) }
 
 // record stores data the way the journal would, and folds it into the live state.
-func (s *Story) record(by record.Actor, at, now time.Time, late record.Late, data any) {
+func (s *Story) record(by record.Actor, at, now time.Time, late record.Late, basis string, data any) {
 	s.t.Helper()
 	row, ok := s.k.EventFor(data)
 	if !ok {
@@ -178,7 +178,7 @@ func (s *Story) record(by record.Actor, at, now time.Time, late record.Late, dat
 	n := uint64(len(s.events))
 	e := record.Event{
 		ID: uuid.NewSHA1(uuid.NameSpaceURL, []byte{byte(n >> 8), byte(n)}), Stream: s.stream, Revision: n, Position: n, Type: row.Name, Data: stored, Rules: s.rules,
-		Meta: record.Meta{Form: row.Form(), Actor: by.Officer, Post: by.Post, Role: by.Role, Unit: by.Unit, OccurredAt: at, RecordedAt: now, Late: late, Command: s.Command(s.commands)},
+		Meta: record.Meta{Form: row.Form(), Actor: by.Officer, Post: by.Post, Role: by.Role, Unit: by.Unit, OccurredAt: at, RecordedAt: now, Late: late, Basis: basis, Command: s.Command(s.commands)},
 	}
 	s.events = append(s.events, e)
 	s.follow(e)
