@@ -295,3 +295,46 @@ func TestBreakGlass(t *testing.T) {
 		t.Errorf("a day later: %v", err)
 	}
 }
+
+// Ensure that one officer seals a closed file, and that it takes two to amend the entry, which would open the file again:
+// by a void or by a correction, on the day itself and of a seal that followed from a closing (S-16; 治安管理处罚法 136).
+func TestUnsealingTakesTwo(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	town.Must(approval(town, "drugs", id, closing(town, id).Proposal, town.Colleague))
+	police := town.Officers[record.CommunityPolice]
+	seal := town.As(record.CommunityPolice, "drugs", "drugs.seal_file", id, drugs.SealFile{Basis: "治安管理处罚法 136"})
+	if seal.Proposal != uuid.Nil || len(seal.Events) != 1 || seal.Events[0].Type != "drugs.sealed" {
+		t.Fatalf("sealing by one: %+v", seal)
+	}
+	sealed := func() bool {
+		f := record.NewFile(&drugs.Category, record.StreamOf("drugs", id))
+		history, err := town.Exec.History(t.Context(), f.Stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Fold(history, record.At{}); err != nil {
+			t.Fatal(err)
+		}
+		return f.State.(*drugs.Case).Sealed
+	}
+	void := commands.Request{Category: "drugs", Command: "record.void_event", ID: id, Officer: police, Input: record.VoidEvent{Event: seal.Events[0].ID, Reason: "封存有误"}}
+	correct := void
+	correct.Command, correct.Input = "record.correct_event", record.CorrectEvent{Event: seal.Events[0].ID, Values: map[string]any{"basis": "戒毒条例 7"}, Reason: "依据写错"}
+	for _, r := range []commands.Request{correct, void} {
+		r := town.Must(r)
+		if r.Proposal == uuid.Nil {
+			t.Fatalf("amended by one: %+v", r)
+		}
+		if !sealed() {
+			t.Fatal("a proposal opened the file")
+		}
+		if _, err := town.Exec.Do(t.Context(), approval(town, "drugs", id, r.Proposal, police)); !errors.Is(err, record.ErrOwnProposal) {
+			t.Errorf("approved by the proposer: %v", err)
+		}
+		town.Must(approval(town, "drugs", id, r.Proposal, town.Colleague))
+	}
+	if sealed() {
+		t.Error("two people voided the seal, and the file is sealed")
+	}
+}

@@ -116,11 +116,12 @@ var endingEvents = []record.EventRow{
 			o := DelistingOutcomes.Title(d.Outcome)
 			return record.T("审查结果："+o.Zh+"（自 "+d.CleanSince+" 起未发现复吸）；"+d.Reasons, "Reviewed: "+o.En+" (no relapse known since "+d.CleanSince+"); "+d.Reasons)
 		}),
-	record.On("drugs.sealed", record.T("封存", "File sealed"),
+	// One seals a file, for it protects the person; to amend the entry, which opens the file again, takes two.
+	record.Guarded[Sealed](record.On("drugs.sealed", record.T("封存", "File sealed"),
 		func(c *Case, _ Sealed, _ record.Event) { c.Sealed = true },
 		func(d Sealed) record.Text {
 			return record.T("档案封存，依据："+d.Basis, "File sealed under "+d.Basis)
-		}),
+		}), func(Sealed) bool { return false }),
 }
 
 var endingCommands = []record.CommandRow{
