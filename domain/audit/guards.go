@@ -23,9 +23,17 @@ func (w *walk) guards(s journal.Stored, e record.Event) {
 	}
 	switch d := e.Data.(type) {
 	case drugs.TierChanged:
-		w.guardsTier(s, e, d)
+		if c, ok := w.file.State.(*drugs.Case); ok {
+			w.guardTier(s, c, d, e)
+		}
+	case drugs.TierAppealDecided:
+		if c, ok := w.file.State.(*drugs.Case); ok {
+			if why := answers(c, d, e); why != nil {
+				w.alone(s, "申诉的答复人依规定不得答复", "it answers an appeal: "+why.Error())
+			}
+		}
 	case casework.ViewPermitted:
-		w.guardsView(s, e, d)
+		w.guardView(s, e, d)
 	case person.Unmerged:
 		if p, ok := w.file.State.(*person.Person); ok && p.MergedInto != d.From {
 			w.alone(s, "所称合并的档案与档案不符", fmt.Sprintf("it says that the file was merged into %s, and the file says %s", d.From, p.MergedInto))
@@ -33,28 +41,13 @@ func (w *walk) guards(s journal.Stored, e record.Event) {
 	}
 }
 
-// guardsView checks that the permission is for whoever asked, and for no longer than the policy lets a picture be seen.
-func (w *walk) guardsView(s journal.Stored, e record.Event, d casework.ViewPermitted) {
+// guardView checks that the permission is for whoever asked, and for no longer than the policy lets a picture be seen.
+func (w *walk) guardView(s journal.Stored, e record.Event, d casework.ViewPermitted) {
 	if d.Officer != e.Meta.Actor {
 		w.alone(s, "准许查阅的并非申请人", "it lets another officer see the picture than the one who asked")
 	}
 	if rules, ok := e.Rules.(*policy.Rules); ok && d.Until.After(e.Meta.RecordedAt.AddDate(0, 0, rules.Days("media-view"))) {
 		w.alone(s, "准许查阅的期限超过规定", fmt.Sprintf("it lets the picture be seen until %s, longer than the policy allows", d.Until))
-	}
-}
-
-func (w *walk) guardsTier(s journal.Stored, e record.Event, d drugs.TierChanged) {
-	c, ok := w.file.State.(*drugs.Case)
-	if !ok {
-		return
-	}
-	switch d := e.Data.(type) {
-	case drugs.TierChanged:
-		w.guardTier(s, c, d, e)
-	case drugs.TierAppealDecided:
-		if why := answers(c, d, e); why != nil {
-			w.alone(s, "申诉的答复人依规定不得答复", "it answers an appeal: "+why.Error())
-		}
 	}
 }
 
