@@ -53,9 +53,6 @@ func (x *Executor) approve(ctx context.Context, target *entry, row *record.Comma
 	if !g.Now.Before(p.Expires) {
 		return Receipt{}, record.ErrExpired
 	}
-	if err := x.independent(ctx, proposal, g.Actor.Officer, f); err != nil {
-		return Receipt{}, err
-	}
 	proposed, ok := x.Catalog.Command(f.Category.Name, p.Command)
 	if !ok {
 		return Receipt{}, errNoRow
@@ -63,6 +60,9 @@ func (x *Executor) approve(ctx context.Context, target *entry, row *record.Comma
 	input, err := proposed.Parse(p.Input)
 	if err != nil {
 		return Receipt{}, errNoRow.Because(err)
+	}
+	if err := x.independent(ctx, proposal, input, g.Actor.Officer, f); err != nil {
+		return Receipt{}, err
 	}
 	approved, err := x.events(row, r, g, f, []any{record.Approved{Proposal: id, Note: note}}, request)
 	if err != nil {
@@ -103,8 +103,17 @@ func (x *Executor) approve(ctx context.Context, target *entry, row *record.Comma
 	return x.append(ctx, target, f, r, events)
 }
 
-// independent refuses whoever proposed it himself, or is responsible for the person.
-func (x *Executor) independent(ctx context.Context, proposal record.Event, officer uuid.UUID, f *record.File) error {
+// Concerned lists the people whom a command concerns beside the one in whose file it is given: whoever is responsible for
+// one of them has a part in it.
+func Concerned(input any) []uuid.UUID {
+	if c, ok := input.(interface{ Concerned() []uuid.UUID }); ok {
+		return c.Concerned()
+	}
+	return nil
+}
+
+// independent refuses whoever proposed it himself, or is responsible for a person whom it concerns.
+func (x *Executor) independent(ctx context.Context, proposal record.Event, input any, officer uuid.UUID, f *record.File) error {
 	if proposal.Meta.Actor == officer {
 		return record.ErrOwnProposal
 	}
@@ -115,11 +124,16 @@ func (x *Executor) independent(ctx context.Context, proposal record.Event, offic
 	if x.Responsible == nil || place.Subject == uuid.Nil {
 		return nil
 	}
-	involved, err := x.Responsible(ctx, place.Subject, officer)
-	if err == nil && involved {
-		return record.ErrInvolved
+	for _, person := range append(Concerned(input), place.Subject) {
+		involved, err := x.Responsible(ctx, person, officer)
+		if err != nil {
+			return err
+		}
+		if involved {
+			return record.ErrInvolved
+		}
 	}
-	return err
+	return nil
 }
 
 // erase destroys the key of a file whose erasure was just recorded. When that fails, or the process dies before it,

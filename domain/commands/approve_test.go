@@ -13,6 +13,7 @@ import (
 	"yidang/domain/casework"
 	"yidang/domain/commands"
 	"yidang/domain/commands/commandstest"
+	"yidang/domain/person"
 	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
 	"yidang/domain/staff"
@@ -81,6 +82,28 @@ func TestTwoPeople(t *testing.T) {
 	}
 	if _, err := town.Exec.Do(t.Context(), approval(town, "drugs", id, proposed.Proposal, town.Colleague)); !errors.Is(err, record.ErrNoProposal) {
 		t.Errorf("approved twice: %v", err)
+	}
+}
+
+// Ensure that a merge is approved by nobody who is responsible for either of the two, whichever file is merged into which.
+func TestMergeTakesWhoHasNoPart(t *testing.T) {
+	town := commandstest.Start(t)
+	police := town.Officers[record.CommunityPolice]
+	mine := map[uuid.UUID]bool{}
+	town.Exec.Responsible = func(_ context.Context, person, officer uuid.UUID) (bool, error) {
+		return mine[person] && officer == police, nil
+	}
+	one, other := town.Person(1), town.Person(3)
+	for i, files := range [][2]uuid.UUID{{one, other}, {other, one}} {
+		mine = map[uuid.UUID]bool{other: true}
+		r := town.As(record.TownshipOffice, "person", "person.merge", files[0], person.Merge{Into: files[1], Reason: "经核实为同一人"})
+		if _, err := town.Exec.Do(t.Context(), approval(town, "person", files[0], r.Proposal, police)); !errors.Is(err, record.ErrInvolved) {
+			t.Errorf("%d: approved by who is responsible for one of them: %v", i, err)
+		}
+		mine = nil
+		town.Must(approval(town, "person", files[0], r.Proposal, police))
+		r = town.As(record.TownshipOffice, "person", "person.unmerge", files[0], person.Unmerge{Reason: "经复核并非同一人"})
+		town.Must(approval(town, "person", files[0], r.Proposal, police))
 	}
 }
 

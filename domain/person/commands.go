@@ -72,6 +72,9 @@ type Merge struct {
 	Reason string    `json:"reason" minLength:"4" maxLength:"300" doc:"how it is known that both are the same person"`
 }
 
+// Concerned names the other file's person: whoever is responsible for either does not approve the merge.
+func (in Merge) Concerned() []uuid.UUID { return []uuid.UUID{in.Into} }
+
 // Unmerge undoes the link.
 type Unmerge struct {
 	Reason string `json:"reason" minLength:"4" maxLength:"300"`
