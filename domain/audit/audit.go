@@ -13,7 +13,7 @@
 //   - Erasure: a key is gone exactly where a record.erased says so, and nothing was recorded after it.
 //   - Attachments: each one that an event names is in the store, whole.
 //   - Second: each event that takes two people follows, in one append, the approval of another officer, who was not
-//     responsible in the case, of a proposal that was still open; and it records what was proposed, and nothing else.
+//     responsible in any case of the person, of a proposal that was still open; and it records what was proposed, and nothing else.
 //   - Authority: whoever recorded it had the post that the metadata name, the post allowed it, there and then, and no
 //     recusal stood.
 //   - Claims: a claimed value, such as a citizen id, is one stream's, and that stream has it.
@@ -165,7 +165,7 @@ func Verify(ctx context.Context, o Options, report func(Finding)) (Summary, erro
 	if err != nil {
 		return Summary{}, err
 	}
-	defer a.spool.close()
+	defer func() { a.spool.close(); a.involved.close() }()
 	stop := a.ticking()
 	defer stop()
 	if err := a.read(ctx); err != nil {
@@ -184,6 +184,7 @@ type audit struct {
 	report   func(Finding)
 	spool    *spool
 	who      *past
+	involved *involvement
 	codec    *catalog.Codec
 	settings func([]record.Event)        // gives the codec the policy stream
 	slim     map[string]*record.Category // categories without the duties, which nothing here looks at
@@ -307,7 +308,7 @@ const stride = 1024
 // read is the one reading of the journal: what needs its order is checked, everything else is dealt out by stream.
 func (a *audit) read(ctx context.Context) (err error) {
 	if a.dealt() {
-		if a.spool, err = newSpool(a.Dir); err != nil {
+		if a.spool, err = newSpool(a.Dir, spoolParts); err != nil {
 			return err
 		}
 	}
@@ -383,6 +384,10 @@ func (a *audit) check(ctx context.Context) error {
 		if err := a.remember(ctx); err != nil {
 			return err
 		}
+		var err error
+		if a.involved, err = newInvolvement(a.Dir); err != nil {
+			return err
+		}
 	}
 	parts := make(chan int)
 	var workers sync.WaitGroup
@@ -408,7 +413,10 @@ feeding:
 	}
 	close(parts)
 	workers.Wait()
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil || a.involved == nil {
+		return err
+	}
+	return a.involved.judge(ctx, a)
 }
 
 func (a *audit) checkPart(ctx context.Context, n int) error {

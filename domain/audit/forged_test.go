@@ -137,6 +137,14 @@ func (f *forger) fresh() (stream string, id uuid.UUID, proposal uuid.UUID) {
 	return record.StreamOf("drugs", id), id, r.Proposal
 }
 
+// secondCase opens another case of a person, in which an officer is responsible, and lets an hour pass.
+func (f *forger) secondCase(who, officer uuid.UUID) {
+	f.t.Helper()
+	id := f.As(record.CommunityPolice, "drugs", "drugs.open", uuid.Nil, drugs.Open{Person: who, Village: f.Here, Kind: drugs.Voluntary}).ID
+	f.As(record.TownshipOffice, "drugs", "casework.assign_responsible", id, casework.AssignResponsible{Officer: officer, Role: record.CommunityPolice})
+	f.Clock.Advance(time.Hour)
+}
+
 // approvedClose are the two events that close a case.
 func approvedClose(approver record.Actor, proposal uuid.UUID) []fact {
 	return []fact{{record.Approved{Proposal: proposal}, by(approver, as(twoParty))}, {drugsClosed, after(proposal, closing)}}
@@ -167,6 +175,31 @@ var forgeries = []struct {
 		stream, id, p := f.fresh()
 		f.As(record.TownshipOffice, "drugs", "casework.assign_responsible", id, casework.AssignResponsible{Officer: f.Officers[record.CommunityPolice], Role: record.CommunityPolice})
 		f.put(stream, approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)...)
+		return f.forged[len(f.forged)-2]
+	}},
+	{"approved by who is responsible in another case", audit.Second, "in another case of the person", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		f.secondCase(f.subject(stream), f.Officers[record.CommunityPolice])
+		f.put(stream, approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)...)
+		return f.forged[len(f.forged)-2]
+	}},
+	{"approved by who is responsible in a merged file", audit.Second, "in another case of the person", func(f *forger) uuid.UUID {
+		stream, _, p := f.fresh()
+		f.serial += 2
+		same := f.Person(101 + f.serial)
+		f.secondCase(same, f.Officers[record.CommunityPolice])
+		f.approve("person", same, f.As(record.TownshipOffice, "person", "person.merge", same, person.Merge{Into: f.subject(stream), Reason: "经核实为同一人"}).Proposal, f.Colleague)
+		f.Clock.Advance(time.Hour)
+		f.put(stream, approvedClose(f.actor(f.Officers[record.CommunityPolice]), p)...)
+		return f.forged[len(f.forged)-2]
+	}},
+	{"a merge approved by who is responsible for the other", audit.Second, "in another case of the person", func(f *forger) uuid.UUID {
+		f.serial += 4
+		one, other := f.Person(99+f.serial), f.Person(101+f.serial)
+		f.secondCase(other, f.Officers[record.CommunityPolice])
+		p := f.As(record.TownshipOffice, "person", "person.merge", one, person.Merge{Into: other, Reason: "经核实为同一人"}).Proposal
+		f.put(person.Stream(one), fact{record.Approved{Proposal: p}, by(f.actor(f.Officers[record.CommunityPolice]), as(twoParty))},
+			fact{person.Merged{Into: other, Reason: "经核实为同一人"}, after(p, "D-12; PIPL 8")})
 		return f.forged[len(f.forged)-2]
 	}},
 	{"approved by a village cadre", audit.Authority, "did not allow record.approve_proposal", func(f *forger) uuid.UUID {

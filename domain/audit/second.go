@@ -37,7 +37,7 @@ func (w *walk) approved() *record.Meta {
 }
 
 // second keeps the proposals and their answers, and proves that an event that takes two people had them.
-func (w *walk) second(s journal.Stored, e record.Event) {
+func (w *walk) second(s journal.Stored, e record.Event) error {
 	head := len(w.history) == 0 || w.history[len(w.history)-1].Meta.Command != e.Meta.Command
 	if !head {
 		w.together(s, e)
@@ -69,6 +69,10 @@ func (w *walk) second(s journal.Stored, e record.Event) {
 	if carried || w.k.NeedsSecond(e, w.earlier) {
 		w.carriesOut(s, e)
 	}
+	if e.Type != record.ApprovedType || w.approval == nil {
+		return nil
+	}
+	return w.consents(s, e, w.approval.proposal)
 }
 
 // earlier finds an event of the stream that was recorded before the present one.

@@ -30,7 +30,7 @@ const townPart = 0
 
 // spool is the journal dealt out by stream. Its files have no name, so that a crash leaves nothing behind.
 type spool struct {
-	parts [spoolParts]*part
+	parts []*part
 	seed  maphash.Seed
 	head  []byte // room for the head of a record
 }
@@ -41,8 +41,8 @@ type part struct {
 	size int64
 }
 
-func newSpool(dir string) (*spool, error) {
-	s := &spool{seed: maphash.MakeSeed()}
+func newSpool(dir string, parts int) (*spool, error) {
+	s := &spool{parts: make([]*part, parts), seed: maphash.MakeSeed()}
 	for i := range s.parts {
 		f, err := os.CreateTemp(dir, "verify-*")
 		if err != nil {
@@ -89,7 +89,7 @@ func (s *spool) partOf(stream string) int {
 	case units.Category.Name, staff.Category.Name, policy.Category.Name:
 		return townPart
 	}
-	return 1 + int(maphash.String(s.seed, stream)%(spoolParts-1))
+	return 1 + int(maphash.String(s.seed, stream)%uint64(len(s.parts)-1))
 }
 
 // claimTarget is the stream that a claim was made for.

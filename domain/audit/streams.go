@@ -40,6 +40,9 @@ type walk struct {
 	approval  *approval // at the head of the present append, nil for none
 	claimed   map[string]bool
 	blobs     map[string]bool
+
+	responsible []uuid.UUID // in the case, as was kept last
+	mergedInto  uuid.UUID   // what the file is merged into, as was kept last
 }
 
 // stream checks one stream and the claims that were made for it.
@@ -104,19 +107,24 @@ func (w *walk) step(ctx context.Context, s journal.Stored) error {
 	}
 	if !ok {
 		w.blind = true
-		return nil
+		return w.involves(s, s.Created)
 	}
 	w.newAppend(s, e)
 	w.clocks(s, e)
 	w.places(s, e)
 	w.policy(ctx, s, e)
-	w.second(s, e)
+	if err := w.second(s, e); err != nil {
+		return err
+	}
 	w.authority(s, e)
 	w.values(s, e)
 	if err := w.attachments(ctx, s, e); err != nil {
 		return err
 	}
 	w.fold(s, e)
+	if err := w.involves(s, e.Meta.RecordedAt); err != nil {
+		return err
+	}
 	if e.Type == access.ReadType {
 		w.count(func(sum *Summary) { sum.Readings++ })
 	}
