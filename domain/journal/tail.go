@@ -66,13 +66,13 @@ func (j *Journal) leaveTail(t *tail) {
 }
 
 func (j *Journal) fillTail(ctx context.Context, t *tail, after uint64) {
-	defer t.stop()
 	err := j.start(ctx, func(ctx context.Context, client *esdb.Client) (func() error, error) {
 		subscription, err := subscribe(ctx, client, after)
 		if err != nil {
 			return nil, err
 		}
 		return func() error {
+			defer t.stop()
 			defer subscription.Close()
 			err := hear(ctx, subscription, after, t.push)
 			t.close(err)
@@ -81,6 +81,7 @@ func (j *Journal) fillTail(ctx context.Context, t *tail, after uint64) {
 	})
 	if err != nil {
 		t.close(err)
+		t.stop()
 	}
 }
 

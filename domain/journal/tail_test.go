@@ -79,7 +79,8 @@ func TestManyFollowOneJournal(t *testing.T) {
 		}
 	}
 	followers.Wait()
-	if lost.Load() == 0 {
-		t.Error("the server was away and nobody was told")
+	// Each follower hears of each of the two outages, and perhaps of an attempt to connect that came too early.
+	if n := lost.Load(); n < rounds-1 || n > 30 {
+		t.Errorf("the server was away twice; followers were told %d times", n)
 	}
 }
