@@ -129,8 +129,11 @@ type Request struct {
 	Post     uuid.UUID // in which post; zero: the first that allows it
 	// CommandID makes a repeat recognisable; zero means that the caller will not repeat.
 	CommandID uuid.UUID
-	Occurred  time.Time // zero: now
-	Late      record.Late
+	// Derived says that CommandID was made from all that is asked, as the steps of an import are from the roster. Then the
+	// id alone tells a repeat: another officer may go on, and the same cell may have been read into something else since.
+	Derived  bool
+	Occurred time.Time // zero: now
+	Late     record.Late
 	// IfRevision, when set, is the revision the caller saw; any other is a conflict.
 	IfRevision *uint64
 	DryRun     bool
@@ -213,6 +216,9 @@ func (x *Executor) Do(ctx context.Context, r Request) (receipt Receipt, err erro
 
 // fingerprint is a keyed hash of what was asked, so that a key used again for something else is noticed.
 func (x *Executor) fingerprint(r Request) ([]byte, error) {
+	if r.Derived {
+		return x.Vault.MAC("request", []byte(r.Category), []byte(r.Command), r.CommandID[:])[:12], nil
+	}
 	input, err := json.Marshal(r.Input)
 	if err != nil {
 		return nil, err

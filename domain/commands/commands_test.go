@@ -137,6 +137,29 @@ func TestRepeatIsNotJudged(t *testing.T) {
 	}
 }
 
+// Ensure that a request whose id was made from what it asks is known by it, whoever asks again and however it is read, and
+// that such an id is no key for another request.
+func TestDerivedRepeat(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	r := visit(town, id)
+	r.CommandID, r.Derived = uuid.New(), true
+	first := town.Must(r)
+	again := r
+	again.Officer, again.Input = town.Officers[record.CommunityPolice], casework.RecordVisit{Outcome: casework.Met, Note: "在家中"}
+	if receipt := town.Must(again); !receipt.Repeated || receipt.Events[0].ID != first.Events[0].ID {
+		t.Errorf("the repeat by a colleague: %+v", receipt)
+	}
+	again.Derived = false
+	if _, err := town.Exec.Do(t.Context(), again); !errors.Is(err, commands.ErrReused) {
+		t.Errorf("a request under its id: %v", err)
+	}
+	again.Derived, again.Command, again.Input = true, "casework.add_note", casework.AddNote{Text: "见到本人"}
+	if _, err := town.Exec.Do(t.Context(), again); !errors.Is(err, commands.ErrReused) {
+		t.Errorf("another command under its id: %v", err)
+	}
+}
+
 // Ensure that two executors on one journal never lose a command to the other's (exact revision, decided again).
 func TestTwoServers(t *testing.T) {
 	town := commandstest.Start(t)
