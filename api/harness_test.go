@@ -78,14 +78,14 @@ func (w *town) settle() {
 // directory answers the importer from the views, as the program does.
 type directory struct{ v *views.Views }
 
-func (d directory) VillageNamed(ctx context.Context, name string) (uuid.UUID, bool, error) {
+func (d directory) VillagesNamed(ctx context.Context, name string) (ids []uuid.UUID, err error) {
 	list, _, err := d.v.Units(ctx)
 	for _, u := range list {
 		if u.Name == name && u.Sort.Residential() {
-			return u.ID, true, nil
+			ids = append(ids, u.ID)
 		}
 	}
-	return uuid.Nil, false, err
+	return ids, err
 }
 
 func (d directory) OfficersNamed(context.Context, string) ([]imports.Officer, error) { return nil, nil }

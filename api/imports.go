@@ -19,7 +19,7 @@ import (
 
 // Importer checks rosters against the record and takes them in; *imports.Importer is one.
 type Importer interface {
-	Check(ctx context.Context, r *imports.Roster) error
+	Check(ctx context.Context, r *imports.Roster, as imports.As) error
 	Unregistered(ctx context.Context, r *imports.Roster) ([]string, error)
 	Commit(ctx context.Context, r *imports.Roster, as imports.As, progress func(done, total int)) (imports.Summary, error)
 }
@@ -180,8 +180,9 @@ func (s *Server) importFile(ctx huma.Context) error {
 	if err != nil {
 		return err
 	}
+	as := imports.As{Officer: actor.Officer, Post: post}
 	if !commit {
-		if err := s.options.Importer.Check(ctx.Context(), roster); err != nil {
+		if err := s.options.Importer.Check(ctx.Context(), roster, as); err != nil {
 			return err
 		}
 		unknown, err := s.options.Importer.Unregistered(ctx.Context(), roster)
@@ -193,7 +194,7 @@ func (s *Server) importFile(ctx huma.Context) error {
 		answerJSON(ctx, http.StatusOK, out)
 		return nil
 	}
-	state := s.begin(ctx.Context(), roster, imports.As{Officer: actor.Officer, Post: actor.Post})
+	state := s.begin(ctx.Context(), roster, as)
 	ctx.SetHeader("Location", "/v1/imports/"+state.ID.String())
 	answerJSON(ctx, http.StatusAccepted, state)
 	return nil

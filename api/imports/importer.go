@@ -30,8 +30,8 @@ type Importer struct {
 
 // Directory is what the importer asks of the views.
 type Directory interface {
-	// VillageNamed finds a village or community by name.
-	VillageNamed(ctx context.Context, name string) (uuid.UUID, bool, error)
+	// VillagesNamed lists the villages and communities of a name: two townships may each have one.
+	VillagesNamed(ctx context.Context, name string) ([]uuid.UUID, error)
 	// OfficersNamed lists the officers of a name with their active roles.
 	OfficersNamed(ctx context.Context, name string) ([]Officer, error)
 	// OpenCase finds a person's open case of a program.
@@ -44,7 +44,7 @@ type Officer struct {
 	Roles []record.Role
 }
 
-// As is who takes the roster in.
+// As is who takes the roster in. Nobody (zero) can only check one: then nothing is said of anybody's reach.
 type As struct{ Officer, Post uuid.UUID }
 
 // Summary is what an import did.
@@ -58,80 +58,6 @@ type Summary struct {
 
 // workers is how many rows are under way at once, so that they share fsyncs.
 const workers = 16
-
-// Check judges the rows against the record: an existing file makes a row a duplicate, and a citizen id that belongs to
-// somebody of another name rejects it. It records nothing. A file that was taken in before keeps the outcome of that time.
-func (im *Importer) Check(ctx context.Context, r *Roster) error {
-	done, err := im.finished(ctx, r)
-	if err != nil || done != nil {
-		return err
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(workers)
-	for i := range r.Rows {
-		g.Go(func() error { return im.checkRow(ctx, r, &r.Rows[i]) })
-	}
-	return g.Wait()
-}
-
-// Unregistered lists the villages of the accepted rows that the record does not know. While there is one, Commit refuses the
-// whole roster: a spelling of a village is put right once, not row by row.
-func (im *Importer) Unregistered(ctx context.Context, r *Roster) (names []string, err error) {
-	for _, row := range r.Rows {
-		if row.Outcome != Accepted && row.Outcome != AcceptedWithWarning || slices.Contains(names, row.Village) || row.Village == "" {
-			continue
-		}
-		_, ok, err := im.Dir.VillageNamed(ctx, row.Village)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			names = append(names, row.Village)
-		}
-	}
-	return names, nil
-}
-
-func (im *Importer) checkRow(ctx context.Context, r *Roster, row *Row) error {
-	if row.Outcome != Accepted && row.Outcome != AcceptedWithWarning {
-		return nil
-	}
-	id, ok, err := im.Exec.Holder(ctx, "citizenid", row.CitizenID.String())
-	if err != nil || !ok || id == im.personOf(r, row) {
-		return err
-	}
-	name, registered, err := im.name(ctx, id)
-	switch {
-	case err != nil || !registered: // a registration that stopped half-way is completed under its own name
-		return err
-	case name != row.Name:
-		row.reject(Reason{Message: "citizen id belongs to a person with another name in the record", Zh: "该公民身份号码在档案中属于另一姓名的人"})
-		return nil
-	}
-	_, open, err := im.Dir.OpenCase(ctx, id, drugs.Category.Name)
-	if open {
-		row.Outcome = Duplicate
-		row.Why = append(row.Why, Reason{Message: "same person as an existing file", Zh: "与已有档案为同一人"})
-	}
-	return err
-}
-
-func (row *Row) reject(why Reason) {
-	row.Outcome, row.Why = Rejected, append(row.Why, why)
-}
-
-func (im *Importer) name(ctx context.Context, id uuid.UUID) (name string, registered bool, err error) {
-	history, err := im.Exec.History(ctx, person.Stream(id))
-	if err != nil {
-		return "", false, err
-	}
-	f := record.NewFile(&person.Category, person.Stream(id))
-	if err := f.Fold(history, record.At{}); err != nil {
-		return "", false, err
-	}
-	p := f.State.(*person.Person)
-	return p.Name, p.Registered, nil
-}
 
 // finished gives the earlier intake of the same file, nil when there is none that finished, and restores its outcomes.
 func (im *Importer) finished(ctx context.Context, r *Roster) (*intake.Intake, error) {
@@ -176,41 +102,52 @@ func (im *Importer) Commit(ctx context.Context, r *Roster, as As, progress func(
 			Remedy: "put the spelling right in the roster, or have the administrator register them"}
 	}
 	begin := intake.CommandFor(r.SHA256)
-	_, err = im.Exec.Do(ctx, commands.Request{Category: "intake", Command: "intake.begin", CommandID: begin, Officer: as.Officer, Post: as.Post,
+	began, err := im.Exec.Do(ctx, commands.Request{Category: "intake", Command: "intake.begin", CommandID: begin, Derived: true, Officer: as.Officer, Post: as.Post,
 		Input: intake.Begun{SHA256: r.SHA256, Title: r.Title, Rows: len(r.Rows)}})
-	if err != nil && !errors.Is(err, commands.ErrReused) && !errors.Is(err, commands.ErrStale) { // another officer began it: go on
+	if err != nil {
 		return out, err
 	}
-	if err := im.Check(ctx, r); err != nil {
+	places, err := im.check(ctx, r, as)
+	if err != nil {
 		return out, err
 	}
-	results := make([]intake.Result, len(r.Rows))
-	if err := im.rows(ctx, r, as, begin, results, progress); err != nil {
+	t := taking{im: im, r: r, as: as, begin: begin, at: began.At, places: places, results: make([]intake.Result, len(r.Rows))}
+	if err := t.rows(ctx, progress); err != nil {
 		return out, err
 	}
 	receipt, err := im.Exec.Do(ctx, commands.Request{Category: "intake", Command: "intake.finish", ID: out.ID,
-		CommandID: uuid.NewSHA1(begin, []byte("finish")), Officer: as.Officer, Post: as.Post, Input: intake.Finished{Results: results}})
+		CommandID: uuid.NewSHA1(begin, []byte("finish")), Derived: true, Officer: as.Officer, Post: as.Post, Input: intake.Finished{Results: t.results}})
 	out.Counts, out.Position = counts(r), receipt.Position
 	return out, err
 }
 
-func (im *Importer) rows(ctx context.Context, r *Roster, as As, begin uuid.UUID, results []intake.Result, progress func(done, total int)) error {
+// taking is one roster being taken in.
+type taking struct {
+	im      *Importer
+	r       *Roster
+	as      As
+	begin   uuid.UUID // the command that began it, from which every other one follows
+	at      time.Time // when it began: what a repeat after a crash calls the past must be what the first attempt called it
+	places  map[string]place
+	results []intake.Result
+}
+
+func (t *taking) rows(ctx context.Context, progress func(done, total int)) error {
 	var done atomic.Int64
 	var one sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
-	for i := range r.Rows {
+	for i := range t.r.Rows {
 		g.Go(func() error {
-			row := &r.Rows[i]
-			res, err := im.row(ctx, r, row, as, begin)
+			res, err := t.row(ctx, &t.r.Rows[i])
 			if err != nil {
 				return err
 			}
-			results[i] = res
+			t.results[i] = res
 			if n := int(done.Add(1)); progress != nil {
 				one.Lock()
 				defer one.Unlock()
-				progress(n, len(r.Rows))
+				progress(n, len(t.r.Rows))
 			}
 			return nil
 		})
@@ -226,26 +163,32 @@ func counts(r *Roster) map[Outcome]int {
 	return c
 }
 
-// personOf is the uuid that this import gives a row's new person.
-func (im *Importer) personOf(r *Roster, row *Row) uuid.UUID {
-	return uuid.NewSHA1(step(intake.CommandFor(r.SHA256), row, "register"), []byte("stream"))
+// personOf and caseOf are the uuids that this import gives a row's new person and case.
+func personOf(r *Roster, row *Row) uuid.UUID { return begunBy(r, row, "register") }
+func caseOf(r *Roster, row *Row) uuid.UUID   { return begunBy(r, row, "open") }
+
+func begunBy(r *Roster, row *Row, name string) uuid.UUID {
+	return uuid.NewSHA1(step(intake.CommandFor(r.SHA256), row, name), []byte("stream"))
 }
 
 func step(begin uuid.UUID, row *Row, name string) uuid.UUID {
 	return uuid.NewSHA1(begin, []byte(row.Sheet+"|"+row.CitizenID.String()+"|"+name))
 }
 
-// row carries out one row. An error ends the import; what a rule refuses only rejects the row.
-func (im *Importer) row(ctx context.Context, r *Roster, row *Row, as As, begin uuid.UUID) (intake.Result, error) {
+// ofTheRow are the kinds of refusal that concern the row alone. Anything else ends the import, to be gone on with.
+var ofTheRow = []record.Kind{record.Invalid, record.Refused, record.Forbidden, record.Erased}
+
+// row carries out one row. An error ends the import; what a rule refuses, or what is not this officer's, only rejects the row.
+func (t *taking) row(ctx context.Context, row *Row) (intake.Result, error) {
 	res := intake.Result{Row: row.Row, Sheet: row.Sheet}
 	if row.Outcome == Accepted || row.Outcome == AcceptedWithWarning {
-		w := &rowWork{im: im, ctx: ctx, row: row, as: as, begin: begin}
+		w := &rowWork{taking: t, ctx: ctx, row: row, village: t.places[row.Village].id}
 		err := w.do()
 		var p *record.Problem
 		switch {
 		case err == nil:
 			res.Person, res.Case = w.person, w.case_
-		case errors.As(err, &p) && (p.Kind == record.Invalid || p.Kind == record.Refused):
+		case errors.As(err, &p) && slices.Contains(ofTheRow, p.Kind):
 			row.reject(Reason{Message: p.Error(), Zh: p.Zh})
 		default:
 			return res, err
@@ -257,23 +200,14 @@ func (im *Importer) row(ctx context.Context, r *Roster, row *Row, as As, begin u
 
 // rowWork is one row under way.
 type rowWork struct {
-	im            *Importer
+	*taking
 	ctx           context.Context
 	row           *Row
-	as            As
-	begin         uuid.UUID
 	village       uuid.UUID
 	person, case_ uuid.UUID
 }
 
-func (w *rowWork) do() (err error) {
-	var ok bool
-	if w.village, ok, err = w.im.Dir.VillageNamed(w.ctx, w.row.Village); err != nil {
-		return err
-	}
-	if !ok { // a row without a village
-		return &record.Problem{Kind: record.Refused, Field: "village", Rule: "D-06", Message: "the village is missing or not registered", Zh: "缺少村（社区）或未登记"}
-	}
+func (w *rowWork) do() error {
 	for _, f := range []func() error{w.register, w.open, w.tier} {
 		if err := f(); err != nil {
 			return err
@@ -281,9 +215,8 @@ func (w *rowWork) do() (err error) {
 	}
 	for _, f := range []func() error{w.family, w.agreement, w.responsible, w.lastTest} { // the file is worth having without
 		err := f()
-		if k := record.KindOf(err); k == record.Invalid || k == record.Refused {
-			var p *record.Problem
-			errors.As(err, &p)
+		var p *record.Problem
+		if errors.As(err, &p) && slices.Contains(ofTheRow, p.Kind) {
 			w.warn(Reason{Message: "left out: " + p.Error(), Zh: "未转入：" + p.Zh})
 		} else if err != nil {
 			return err
@@ -299,20 +232,23 @@ func (w *rowWork) warn(why Reason) {
 // command runs one step under an id of its own.
 func (w *rowWork) command(name, category, command string, id uuid.UUID, occurred time.Time, input any) (uuid.UUID, error) {
 	r := commands.Request{Category: category, Command: command, ID: id, Input: input, Officer: w.as.Officer, Post: w.as.Post,
-		CommandID: step(w.begin, w.row, name), Occurred: occurred, Late: record.LateImport, Cause: w.begin}
+		CommandID: step(w.begin, w.row, name), Derived: true, Occurred: occurred, Late: record.LateImport, Cause: w.begin}
 	receipt, err := w.im.Exec.Do(w.ctx, r)
 	return receipt.ID, err
 }
 
 func (w *rowWork) register() error {
-	in := person.Register{Name: w.row.Name, CitizenID: w.row.CitizenID.String(), Ethnicity: w.row.Ethnicity, Village: w.village,
-		Household: w.row.Household, Residence: w.row.Residence, Phone: first(w.row.Phone)}
-	id, err := w.command("register", "person", "person.register", uuid.Nil, time.Time{}, in)
+	id, err := w.command("register", "person", "person.register", uuid.Nil, time.Time{}, registration(w.row, w.village))
 	if errors.Is(err, person.ErrCitizenIDTaken) { // an existing file without an open case: Check has compared the names
 		id, _, err = w.im.Exec.Holder(w.ctx, "citizenid", w.row.CitizenID.String())
 	}
 	w.person = id
 	return err
+}
+
+func registration(row *Row, village uuid.UUID) person.Register {
+	return person.Register{Name: row.Name, CitizenID: row.CitizenID.String(), Ethnicity: row.Ethnicity, Village: village,
+		Household: row.Household, Residence: row.Residence, Phone: first(row.Phone)}
 }
 
 // first is the first usable number of a cell that may hold several; none is better than a wrong one.
@@ -349,7 +285,7 @@ func (w *rowWork) signed() time.Time { return w.day(w.row.AgreementDate) }
 // day reads a whole day of the past; anything else is zero. Read knows no clock, so a day to come is a slip of the pen.
 func (w *rowWork) day(s string) time.Time {
 	t, err := time.ParseInLocation(record.Day, s, record.Zone)
-	if err != nil || t.After(w.im.Exec.Now()) {
+	if err != nil || t.After(w.at) {
 		return time.Time{}
 	}
 	return t

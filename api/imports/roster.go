@@ -8,7 +8,7 @@
 //   - A person without a name, a citizen id that holds, or a tier of the plan (D-08) is rejected; so is a citizen id that
 //     an earlier row gives to another name, since nobody can tell here which of the two is right.
 //   - What is contradictory or unreadable beside that is left out with a warning; what is merely absent ("不详", "未检", an
-//     empty cell) is not worth one. A missing village is: no officer would be responsible.
+//     empty cell) is not worth one. A missing village is, and Check rejects the row: no officer would be responsible.
 //   - Nothing depends on the day on which a roster is read, except that nobody is born in the future.
 package imports
 

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/google/uuid"
-
 	"yidang/api/imports"
 	"yidang/domain/journal/embedded"
 	"yidang/domain/record"
@@ -21,7 +19,7 @@ type importCmd struct {
 	File   string `arg:"" help:"Roster: XLSX, or CSV in UTF-8 or GB18030." type:"existingfile"`
 	DryRun bool   `help:"Only say what would become of each row."`
 	Format string `help:"How to print the rows: table or json." enum:"table,json" default:"table"`
-	As     string `help:"Sign-in name of the officer who takes it in; required without --dry-run."`
+	As     string `help:"Sign-in name of the officer who takes it in; required without --dry-run, which says with it what is not in the officer's reach."`
 }
 
 func (importCmd) Help() string {
@@ -56,19 +54,28 @@ func (cmd importCmd) Run(p *program) error {
 		return &record.Problem{Kind: record.Invalid, Field: "as", Message: "who takes the roster in must be named", Remedy: "--as LOGIN of a police officer or township office"}
 	}
 	return withRecord(p, func(r *records) error {
-		officer, ok, err := r.exec.Holder(p.ctx, "login", cmd.As)
+		as, err := cmd.as(p, r)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			return &record.Problem{Kind: record.NotFound, Field: "as", Message: "there is no such officer", Remedy: "yidang officer create makes one"}
-		}
-		return cmd.commit(p, r, roster, officer)
+		return cmd.commit(p, r, roster, as)
 	})
 }
 
-func (cmd importCmd) commit(p *program, r *records, roster *imports.Roster, officer uuid.UUID) error {
-	sum, err := r.importer().Commit(p.ctx, roster, imports.As{Officer: officer}, func(done, total int) {
+// as finds the officer; without a name, nobody.
+func (cmd importCmd) as(p *program, r *records) (imports.As, error) {
+	if cmd.As == "" {
+		return imports.As{}, nil
+	}
+	officer, ok, err := r.exec.Holder(p.ctx, "login", cmd.As)
+	if err == nil && !ok {
+		err = &record.Problem{Kind: record.NotFound, Field: "as", Message: "there is no such officer", Remedy: "yidang officer create makes one"}
+	}
+	return imports.As{Officer: officer}, err
+}
+
+func (cmd importCmd) commit(p *program, r *records, roster *imports.Roster, as imports.As) error {
+	sum, err := r.importer().Commit(p.ctx, roster, as, func(done, total int) {
 		if done%100 == 0 || done == total {
 			fmt.Fprintf(p.err, "\r%d of %d rows", done, total)
 		}
@@ -90,8 +97,12 @@ func (cmd importCmd) checkAgainstRecord(p *program, roster *imports.Roster) erro
 		return nil
 	}
 	err := withRecord(p, func(r *records) error {
+		as, err := cmd.as(p, r)
+		if err != nil {
+			return err
+		}
 		importer := r.importer()
-		if err := importer.Check(p.ctx, roster); err != nil {
+		if err := importer.Check(p.ctx, roster, as); err != nil {
 			return err
 		}
 		unknown, err := importer.Unregistered(p.ctx, roster)

@@ -234,15 +234,15 @@ func (r *records) settled(ctx context.Context) error {
 // importer takes rosters in, finding villages and officers in the views.
 func (r *records) importer() *imports.Importer { return &imports.Importer{Exec: r.exec, Dir: r} }
 
-// VillageNamed finds a village or community by name.
-func (r *records) VillageNamed(ctx context.Context, name string) (uuid.UUID, bool, error) {
+// VillagesNamed lists the villages and communities of a name.
+func (r *records) VillagesNamed(ctx context.Context, name string) (ids []uuid.UUID, err error) {
 	all, _, err := r.views.Units(ctx)
 	for _, u := range all {
 		if u.Name == name && u.Sort.Residential() {
-			return u.ID, true, nil
+			ids = append(ids, u.ID)
 		}
 	}
-	return uuid.Nil, false, err
+	return ids, err
 }
 
 // OfficersNamed lists the officers of a name with their roles in force.
