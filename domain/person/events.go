@@ -47,7 +47,7 @@ type Identified struct {
 }
 
 // Check holds a corrected registration to what its citizen id says (GB 11643) and to the form of a phone number.
-func (d Registered) Check(record.Given) error {
+func (d Registered) Check(any, record.Given) error {
 	if err := checkPhone(d.Phone); err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (d Registered) Check(record.Given) error {
 }
 
 // Check holds corrected data to what the citizen id says.
-func (d Identified) Check(record.Given) error { return follows(d.CitizenID, d.Sex, d.Birth) }
+func (d Identified) Check(any, record.Given) error { return follows(d.CitizenID, d.Sex, d.Birth) }
 
 // ErrFollows refuses a sex or birth day that a citizen id contradicts.
 var ErrFollows = &record.Problem{Kind: record.Invalid, Field: "sex", Rule: "GB 11643", Message: "sex or birth day differs from the citizen id", Zh: "性别或出生日期与公民身份号码不符", Remedy: "check the citizen id"}

@@ -173,7 +173,9 @@ var (
 )
 
 // Checked is data that a command would refuse as malformed for more than the limits in its tags say.
-type Checked interface{ Check(g Given) error }
+type Checked interface {
+	Check(state any, g Given) error
+}
 
 // Derived is data of which some fields follow from others, or from the day it happened. In a correction they are worked out
 // anew, by the rules of the time of the entry, and never taken from whoever corrects: they are tagged `correct:"no"`.
@@ -417,7 +419,7 @@ func fits(g Given, state any, row *EventRow, data any) error {
 		return within(err)
 	}
 	if d, ok := data.(Checked); ok {
-		if err := d.Check(g); err != nil {
+		if err := d.Check(state, g); err != nil {
 			return within(err)
 		}
 	}

@@ -36,7 +36,8 @@ type Counts struct {
 	Refusals, Absences, DaysAway int
 }
 
-// Counts gives them as they stand. A missed test with an accepted reason does not count.
+// Counts gives them as they stand. A missed test with an accepted reason does not count, nor does a day for which leave was
+// granted.
 func (c *Case) Counts() (n Counts) {
 	for _, m := range c.Misses {
 		if !m.Excused {
@@ -44,8 +45,10 @@ func (c *Case) Counts() (n Counts) {
 		}
 	}
 	for _, a := range c.Absences {
-		n.Absences++
-		n.DaysAway += a.Days
+		if days := c.away(a.From, a.Until); days >= ReportFrom {
+			n.Absences++
+			n.DaysAway += days
+		}
 	}
 	return n
 }

@@ -86,6 +86,53 @@ func TestAbsences(t *testing.T) {
 	}
 }
 
+// Ensure that one time away is counted once, and without the days for which leave was granted (戒毒条例 19, 20).
+func TestAbsenceIsCountedOnce(t *testing.T) {
+	away := func(from, until string) drugs.RecordAbsence {
+		return drugs.RecordAbsence{From: from, Until: until, Note: "家属证实"}
+	}
+	s := agreed(t)
+	s.When(cadre, "2026-04-20", "drugs.record_absence", away("2026-04-05", "2026-04-10")).ThenRecorded("drugs.absence_recorded")
+	for _, again := range []drugs.RecordAbsence{away("2026-04-06", "2026-04-10"), away("2026-04-03", "2026-04-05"), away("2026-04-02", "2026-04-15"),
+		away("2026-04-11", "2026-04-13"), away("2026-04-02", "2026-04-04")} {
+		s.When(cadre, "2026-04-20", "drugs.record_absence", again).ThenRefused(drugs.ErrAbsenceAgain)
+	}
+	s.When(cadre, "2026-04-20", "drugs.record_absence", away("2026-04-13", "2026-04-15")).ThenRecorded("drugs.absence_recorded")
+	s.When(cadre, "2026-04-20", "drugs.record_absence", away("2026-04-05", "2026-04-12")).ThenRefused(drugs.ErrAbsenceAgain) // it would grow into the next
+	s.When(cadre, "2026-04-20", "drugs.record_absence", away("2026-02-01", "2026-02-20")).ThenRefused(casework.ErrBeforeOpen)
+	if n := state(s).Counts(); n.Absences != 2 || n.DaysAway != 9 {
+		t.Errorf("counts %+v", n)
+	}
+
+	s = agreed(t)
+	s.When(cadre, "2026-04-01", "drugs.request_leave", drugs.RequestLeave{From: "2026-04-08", Until: "2026-04-12", To: "省城", Reason: "探望住院的父亲", Report: attach("c3")}).ThenRecorded("drugs.leave_requested")
+	s.When(office, "2026-04-02", "drugs.grant_leave", drugs.GrantLeave{Leave: state(s).Leaves[0].ID}).ThenRecorded("drugs.leave_granted")
+	s.When(cadre, "2026-04-20", "drugs.record_absence", away("2026-04-06", "2026-04-12")).ThenRefused(drugs.ErrShortAbsence)
+	s.When(cadre, "2026-04-20", "drugs.record_absence", away("2026-04-06", "2026-04-15")).
+		Then(drugs.AbsenceRecorded{From: "2026-04-06", Until: "2026-04-15", Days: 5, Note: "家属证实"})
+	if n := state(s).Counts(); n.Absences != 1 || n.DaysAway != 5 {
+		t.Errorf("counts %+v", n)
+	}
+}
+
+// Ensure that nothing counts against the person while the term stands still in custody, or is over (戒毒条例 20, 24).
+func TestNothingCountsWhileTheTermStandsStill(t *testing.T) {
+	away := func(from, until string) drugs.RecordAbsence {
+		return drugs.RecordAbsence{From: from, Until: until, Note: "家属证实"}
+	}
+	miss := drugs.RecordMissedTest{Kind: "unscheduled", How: "absent"}
+	s := agreed(t)
+	s.When(policeman, "2026-04-10", "drugs.start_suspension", drugs.StartSuspension{Reason: "custody", Document: order("2026-04-10")}).ThenRecorded("drugs.suspension_started")
+	s.When(policeman, "2026-04-11", "drugs.record_missed_test", miss).ThenRefused(drugs.ErrPaused)
+	s.When(cadre, "2026-04-20", "drugs.record_absence", away("2026-04-12", "2026-04-18")).ThenRefused(drugs.ErrPaused)
+	s.When(cadre, "2026-04-20", "drugs.record_absence", away("2026-04-05", "2026-04-10")).ThenRefused(drugs.ErrPaused)
+	s.When(cadre, "2026-04-20", "drugs.record_absence", away("2026-04-05", "2026-04-09")).ThenRecorded("drugs.absence_recorded") // before it
+	s.When(policeman, "2026-04-21", "drugs.end_suspension", drugs.EndSuspension{Note: "释放证明"}).ThenRecorded("drugs.suspension_ended")
+	s.When(policeman, "2026-04-15", "drugs.record_missed_test", miss).ThenRefused(drugs.ErrPaused) // entered later
+	s.When(policeman, "2026-04-21", "drugs.record_missed_test", miss).ThenRecorded("drugs.urine_test_missed")
+	s.When(policeman, "2029-03-20", "drugs.record_missed_test", miss).ThenRefused(drugs.ErrPaused) // run out, though nobody recorded it
+}
+
 // Ensure that leave of three days and more needs a written report, that an absence within granted leave is none, and that
 // nobody is kept from going without a legal document (DL-D5; 戒毒条例 19; S-5).
 func TestLeave(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // recorded anew, so that its windows run from what was really said.
 
 // Check wants a kind with its papers and its term (戒毒条例 9, 14, 37).
-func (d Opened) Check(g record.Given) error {
+func (d Opened) Check(_ any, g record.Given) error {
 	if d.Kind == Voluntary {
 		if d.Order != (Document{}) || d.Determination != (Document{}) {
 			return ErrOrdered
@@ -28,7 +28,7 @@ func (d Opened) Check(g record.Given) error {
 }
 
 // Check wants whole papers.
-func (d DocumentSupplied) Check(g record.Given) error {
+func (d DocumentSupplied) Check(_ any, g record.Given) error {
 	if d.Order != (Document{}) {
 		if err := d.Order.check("order", true, g); err != nil {
 			return err
@@ -49,7 +49,7 @@ func (d Document) corrected(field string, served bool, g record.Given) error {
 }
 
 // Check wants a table, unless it was unknown to the older register.
-func (d AgreementSigned) Check(record.Given) error {
+func (d AgreementSigned) Check(any, record.Given) error {
 	if len(d.Schedule) == 0 && !d.Transcribed {
 		return ErrNoSchedule
 	}
@@ -66,7 +66,7 @@ func (d ReportedIn) Derive(state any, at time.Time, _ record.Given) any {
 }
 
 // Check wants what a test must have (S-2).
-func (d UrineTestRecorded) Check(record.Given) error {
+func (d UrineTestRecorded) Check(any, record.Given) error {
 	in := RecordUrineTest{
 		Stage: d.Stage, Kind: d.Kind, Result: d.Result, Substances: d.Substances, SampleA: d.SampleA, SampleB: d.SampleB, ReportNumber: d.ReportNumber,
 		ReportIssuer: d.ReportIssuer, Report: d.Report, Media: d.Media, Told: d.Told, Signature: d.Signature, Place: d.Place, Note: d.Note,
@@ -93,12 +93,12 @@ func (d UrineResultTold) Derive(_ any, at time.Time, g record.Given) any {
 }
 
 // Check wants what a result must have.
-func (d UrineTestRetested) Check(record.Given) error {
+func (d UrineTestRetested) Check(any, record.Given) error {
 	return firstOf(checkSubstances(d.Result, d.Substances), optional("report", d.Report))
 }
 
 // Check wants days in order, and the report that long leave needs (戒毒条例 19).
-func (d LeaveRequested) Check(record.Given) error {
+func (d LeaveRequested) Check(any, record.Given) error {
 	return firstOf(checkLeave(d.From, d.Until, d.Report), optional("report", d.Report))
 }
 
@@ -110,30 +110,27 @@ func (d LeaveReturned) Derive(state any, at time.Time, _ record.Given) any {
 	return d
 }
 
-// Check wants days of the past, and enough of them to matter (戒毒条例 19).
-func (d AbsenceRecorded) Check(g record.Given) error {
+// Check wants days of the past that count (戒毒条例 19, 20).
+func (d AbsenceRecorded) Check(state any, g record.Given) error {
 	if err := firstOf(pastDay("from", d.From, g), pastDay("until", d.Until, g)); err != nil {
 		return err
 	}
-	if d.Days < ReportFrom {
-		return ErrShortAbsence
-	}
-	return nil
+	return state.(*Case).mayCount(dayOf(d.From), dayOf(d.Until))
 }
 
 // Derive counts the days anew.
-func (d AbsenceRecorded) Derive(any, time.Time, record.Given) any {
-	d.Days = span(d.From, d.Until)
+func (d AbsenceRecorded) Derive(state any, _ time.Time, _ record.Given) any {
+	d.Days = state.(*Case).away(dayOf(d.From), dayOf(d.Until))
 	return d
 }
 
 // Check wants grounds of the tier.
-func (d TierChanged) Check(record.Given) error {
+func (d TierChanged) Check(any, record.Given) error {
 	return checkTier(d.Tier, d.Criteria, d.Reasons, d.Transcribed)
 }
 
 // Check wants a paper where there must be one.
-func (d ReferredToPolice) Check(record.Given) error { return optional("attachment", d.Attachment) }
+func (d ReferredToPolice) Check(any, record.Given) error { return optional("attachment", d.Attachment) }
 
 var (
 	_ = []record.Checked{Opened{}, DocumentSupplied{}, AgreementSigned{}, UrineTestRecorded{}, UrineTestRetested{}, LeaveRequested{}, AbsenceRecorded{}, TierChanged{}, ReferredToPolice{}}

@@ -22,8 +22,8 @@ type Leave struct {
 
 // Absence is a time away without leave, known by its first day.
 type Absence struct {
-	From time.Time
-	Days int
+	From  time.Time
+	Until time.Time // last day away that is known
 }
 
 // ReportFrom is the days away that need a written report, and that count when there was none (DL-D5; 戒毒条例 19).
@@ -112,7 +112,8 @@ func (d LeaveReturned) Facets() record.Facets {
 }
 
 // RecordAbsence records a time away without leave. A later record with the same first day replaces the earlier one, so a
-// lasting absence can be recorded as it grows.
+// lasting absence can be recorded as it grows. Two absences have a day at home between them: one that goes on is not counted
+// again.
 type RecordAbsence struct {
 	From  string `json:"from" format:"date" doc:"first day away"`
 	Until string `json:"until" format:"date" doc:"last day away that is known"`
@@ -121,9 +122,9 @@ type RecordAbsence struct {
 
 // AbsenceRecorded is the record.
 type AbsenceRecorded struct {
-	From  string `json:"from"`
+	From  string `json:"from" correct:"no"`
 	Until string `json:"until"`
-	Days  int    `json:"days" correct:"no"`
+	Days  int    `json:"days" correct:"no"` // without those for which leave was granted
 	Note  string `json:"note" minLength:"2" maxLength:"500"`
 }
 
@@ -138,6 +139,8 @@ var (
 	ErrNotAway       = refusal("戒毒条例 19", "no such leave was granted, or the person is back already", "没有这项获准的请假，或已返回", "read the file again").At("leave")
 	ErrShortAbsence  = refusal("DL-D5; 戒毒条例 19", "less than three days need no report and are no breach", "离开不足三日无须报告，不属违反规定", "record a note when it matters").At("until")
 	ErrOnLeave       = refusal("戒毒条例 19", "leave was granted for this time", "该期间已获准外出", "record the days after the last one granted").At("from")
+	ErrAbsenceAgain  = refusal("戒毒条例 19, 20", "these days are those of another absence, or follow it without a day at home", "与已记录的离开重叠或相连", "record it with the first day of that absence, or void that one").At("from")
+	ErrPaused        = refusal("戒毒条例 14, 24", "the term stands still or is over in this time, so nothing counts against the person", "该期间期限已中止或届满，不计入", "record only what was while the term ran")
 	ErrAbsenceShrunk = refusal("戒毒条例 20", "an absence with this first day is recorded with as many days or more", "该日起的离开已记录且天数不少于此", "void the earlier entry if it is wrong").At("until")
 )
 
@@ -272,27 +275,22 @@ func recordAbsence(c *Case, in RecordAbsence, g record.Given) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := AbsenceRecorded{From: in.From, Until: in.Until, Days: span(in.From, in.Until), Note: in.Note}
-	from := dayOf(in.From)
-	if d.Days < ReportFrom {
-		return nil, ErrShortAbsence
+	from, until := dayOf(in.From), dayOf(in.Until)
+	d := AbsenceRecorded{From: in.From, Until: in.Until, Days: c.away(from, until), Note: in.Note}
+	if c.onLeave(from) {
+		return nil, ErrOnLeave
 	}
-	for _, l := range c.Leaves {
-		if l.Answer == "granted" && !from.Before(l.From) && !from.After(l.Until) {
-			return nil, ErrOnLeave
-		}
+	if err := c.mayCount(from, until); err != nil {
+		return nil, err
 	}
-	n := c.Counts()
 	i := slices.IndexFunc(c.Absences, func(a Absence) bool { return a.From.Equal(from) })
-	switch {
-	case i < 0:
-		n.Absences++
-		n.DaysAway += d.Days
-	case c.Absences[i].Days >= d.Days:
+	if i >= 0 && !until.After(c.Absences[i].Until) {
 		return nil, ErrAbsenceShrunk
-	default:
-		n.DaysAway += d.Days - c.Absences[i].Days
 	}
+	after := *c
+	after.Absences = slices.Clone(c.Absences)
+	absent(&after, d, record.Event{})
+	n := after.Counts()
 	if i < 0 && n.Absences >= BreachAbsences {
 		return c.orBreach(d, "absences", n.Absences), nil
 	}
@@ -300,10 +298,57 @@ func recordAbsence(c *Case, in RecordAbsence, g record.Given) ([]any, error) {
 }
 
 func absent(c *Case, d AbsenceRecorded, _ record.Event) {
-	from := dayOf(d.From)
-	if i := slices.IndexFunc(c.Absences, func(a Absence) bool { return a.From.Equal(from) }); i >= 0 {
-		c.Absences[i].Days = d.Days
+	a := Absence{From: dayOf(d.From), Until: dayOf(d.Until)}
+	if i := slices.IndexFunc(c.Absences, func(o Absence) bool { return o.From.Equal(a.From) }); i >= 0 {
+		c.Absences[i] = a
 		return
 	}
-	c.Absences = append(c.Absences, Absence{From: from, Days: d.Days})
+	c.Absences = append(c.Absences, a)
+}
+
+// onLeave tells whether leave was granted for a day.
+func (c *Case) onLeave(day time.Time) bool {
+	return slices.ContainsFunc(c.Leaves, func(l Leave) bool {
+		return l.Answer == "granted" && !day.Before(l.From) && !day.After(l.Until)
+	})
+}
+
+// away counts the days of a time away for which there was no leave.
+func (c *Case) away(from, until time.Time) int {
+	if from.IsZero() || until.Before(from) {
+		return 0
+	}
+	granted := map[time.Time]bool{}
+	for _, l := range c.Leaves {
+		if l.Answer != "granted" || l.From.IsZero() || days(l.From, l.Until) > 366 {
+			continue
+		}
+		for day := l.From; !day.After(l.Until); day = day.AddDate(0, 0, 1) {
+			if !day.Before(from) && !day.After(until) {
+				granted[day] = true
+			}
+		}
+	}
+	return days(from, until) + 1 - len(granted)
+}
+
+// mayCount tells whether a time away counts: long enough without leave, while the term ran, and not part of another absence.
+func (c *Case) mayCount(from, until time.Time) error {
+	switch {
+	case c.away(from, until) < ReportFrom:
+		return ErrShortAbsence
+	case from.Before(record.DayOf(c.Opened)):
+		return casework.ErrBeforeOpen.At("from")
+	}
+	for day := from; !day.After(until); day = day.AddDate(0, 0, 1) {
+		if c.pausedOn(day) {
+			return ErrPaused.At("until")
+		}
+	}
+	for _, a := range c.Absences {
+		if !a.From.Equal(from) && !a.From.After(until.AddDate(0, 0, 1)) && !from.After(a.Until.AddDate(0, 0, 1)) {
+			return ErrAbsenceAgain
+		}
+	}
+	return nil
 }

@@ -70,6 +70,9 @@ func recordMissedTest(c *Case, in RecordMissedTest, g record.Given) ([]any, erro
 	if err != nil {
 		return nil, err
 	}
+	if c.pausedOn(g.Occurred) {
+		return nil, ErrPaused
+	}
 	id, err := c.testIs(in.Request, g)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package drugs
 
 import (
+	"slices"
 	"time"
 
 	"yidang/domain/casework"
@@ -136,6 +137,17 @@ func (c *Case) suspended() bool {
 
 // paused tells that neither visits nor tests are owed: the term stands still or is over.
 func (c *Case) paused() bool { return c.suspended() || c.TermEnding != nil }
+
+// pausedOn tells whether the term stood still or was over on a day. The day it runs on again counts.
+func (c *Case) pausedOn(day time.Time) bool {
+	day = record.DayOf(day)
+	if end, ok := c.TermEnd(); ok && day.After(end) || c.TermEnding != nil && !day.Before(record.DayOf(c.TermEnding.On)) {
+		return true
+	}
+	return slices.ContainsFunc(c.Suspensions, func(s Suspension) bool {
+		return !day.Before(record.DayOf(s.From)) && (s.Until.IsZero() || day.Before(record.DayOf(s.Until)))
+	})
+}
 
 func (c *Case) resume(at time.Time) {
 	if c.suspended() {
