@@ -21,6 +21,8 @@ type onlooker struct {
 	*witness.Server
 	url  string
 	away atomic.Bool
+	// sized lets it answer every 409 with the size that it has cosigned, as others' witnesses may.
+	sized atomic.Int64
 }
 
 func (w *world) witness(name string) *onlooker {
@@ -39,11 +41,39 @@ func (w *world) witness(name string) *onlooker {
 			http.Error(rw, "away", http.StatusServiceUnavailable)
 			return
 		}
+		if size := o.sized.Load(); size > 0 {
+			rw = &sizing{ResponseWriter: rw, size: size}
+		}
 		o.ServeHTTP(rw, r)
 	}))
 	o.url = s.URL
 	w.Cleanup(func() { s.Close(); o.Close() })
 	return o
+}
+
+// sizing is the answer of a witness that gives its size with every 409.
+type sizing struct {
+	http.ResponseWriter
+	size int64
+	said bool
+}
+
+func (s *sizing) WriteHeader(status int) {
+	s.said = status == http.StatusConflict
+	if s.said {
+		s.Header().Set("Content-Type", "text/x.tlog.size")
+	}
+	s.ResponseWriter.WriteHeader(status)
+	if s.said {
+		fmt.Fprintf(s.ResponseWriter, "%d\n", s.size)
+	}
+}
+
+func (s *sizing) Write(b []byte) (int, error) {
+	if s.said {
+		return len(b), nil
+	}
+	return s.ResponseWriter.Write(b)
 }
 
 // quorum is a policy that wants k of the witnesses.
@@ -123,6 +153,48 @@ func TestQuorum(t *testing.T) {
 	n.signedAll(320)
 }
 
+// forge is a copy of the world with one event changed.
+func (w *world) forge(at int) *world {
+	w.Helper()
+	thief := &world{T: w.T, dir: w.TempDir(), at: w.TempDir(), key: w.key}
+	thief.up()
+	for i, e := range w.all() {
+		if !IsLeaf(e.Stream) {
+			continue
+		}
+		if i == at {
+			e.Data = flip(e.Data)
+		}
+		if _, err := thief.journal.Append(w.Context(), e.Stream, journal.Any, proposed(e)); err != nil {
+			w.Fatal(err)
+		}
+	}
+	return thief
+}
+
+// Ensure that another history of the very size that a witness has cosigned raises the alarm, in each of the ways in which
+// a witness may say so.
+func TestForkOfOneSize(t *testing.T) {
+	for _, sized := range []int64{0, 40} {
+		w := start(t)
+		a := w.witness("a.example/w")
+		o := w.options()
+		o.Policy = w.quorum(1, a)
+		n := w.run(o)
+		w.add(40)
+		n.signedAll(40)
+		n.end()
+		a.sized.Store(sized)
+		o = w.forge(17).options()
+		o.Policy = w.quorum(1, a)
+		n = w.run(o)
+		if s := n.wait(func(s Status) bool { return len(s.Witnesses) == 1 && s.Witnesses[0].Err != nil }); !s.Witnesses[0].Refused || s.PublishedSize != 0 {
+			t.Errorf("answering with size %d: %+v", sized, s)
+		}
+		n.end()
+	}
+}
+
 // Ensure that a thief of the signing key and of the machine, who writes the journal anew from some event on and has it
 // signed by the stolen key, is found by a witness, and by an auditor with what the witness remembers.
 func TestThief(t *testing.T) {
@@ -136,18 +208,7 @@ func TestThief(t *testing.T) {
 	known, _, _ := n.Checkpoint()
 	n.end()
 
-	thief := &world{T: t, dir: t.TempDir(), at: t.TempDir(), key: w.key}
-	thief.up()
-	for i, e := range w.all() {
-		if IsLeaf(e.Stream) {
-			if i == 17 {
-				e.Data = flip(e.Data)
-			}
-			if _, err := thief.journal.Append(t.Context(), e.Stream, journal.Any, proposed(e)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	thief := w.forge(17)
 	o = thief.options()
 	o.Policy = w.quorum(1, a)
 	n = thief.run(o)

@@ -39,7 +39,30 @@ func (e *RefusedError) Error() string {
 	return "the witness refuses a history that does not extend the one it knows: " + e.Reason
 }
 
-const maxAnswer = 64 << 10
+const (
+	maxAnswer = 64 << 10
+	sizeType  = "text/x.tlog.size" // of the answer that says which size was cosigned last
+)
+
+// conflict reads the answer 409. A witness that is asked from the very size of the checkpoint says by it that it has
+// cosigned another root of that size, whatever else it answers: another attempt cannot help.
+func conflict(old int64, signed []byte, answer *http.Response, text []byte) error {
+	var size int64 = -1
+	if answer.Header.Get("Content-Type") == sizeType {
+		if n, err := strconv.ParseInt(strings.TrimSuffix(string(text), "\n"), 10, 64); err == nil && n >= 0 {
+			size = n
+		}
+	}
+	body, _, _ := bytes.Cut(signed, []byte("\n\n"))
+	tree, err := torchwood.ParseCheckpoint(string(body) + "\n")
+	switch {
+	case err == nil && tree.N == old && (size == old || size < 0):
+		return &RefusedError{fmt.Sprintf("it has cosigned another tree of %d leaves", old)}
+	case size >= 0:
+		return &ConflictError{size}
+	}
+	return nil
+}
 
 // AddCheckpoint submits a signed checkpoint with the proof that it extends the tree of the old size, and returns the
 // witness's verified cosignature. Errors: *ConflictError, *RefusedError, and kind Unavailable for everything else.
@@ -72,8 +95,8 @@ func (c *Client) AddCheckpoint(ctx context.Context, old int64, proof tlog.TreePr
 	case http.StatusOK:
 		return c.cosignature(signed, text)
 	case http.StatusConflict:
-		if size, err := strconv.ParseInt(strings.TrimSuffix(string(text), "\n"), 10, 64); err == nil && size >= 0 && answer.Header.Get("Content-Type") == "text/x.tlog.size" {
-			return note.Signature{}, &ConflictError{size}
+		if err := conflict(old, signed, answer, text); err != nil {
+			return note.Signature{}, err
 		}
 	case http.StatusUnprocessableEntity:
 		return note.Signature{}, &RefusedError{strings.TrimSpace(string(text))}

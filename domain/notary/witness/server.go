@@ -109,9 +109,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 
 // refusal is an answer that the protocol has for a request.
 type refusal struct {
-	status int
-	reason string
-	size   int64 // with 409
+	status  int
+	reason  string
+	size    int64 // with 409, when the old size is not the last one
+	another bool  // with 409, when the last tree has this size and another root
 }
 
 func (r *refusal) Error() string { return r.reason }
@@ -131,12 +132,12 @@ func (s *Server) addCheckpoint(w http.ResponseWriter, r *http.Request) {
 	case !errors.As(err, &no):
 		s.log.Error("a checkpoint was not cosigned", "error", err)
 		http.Error(w, "the witness cannot remember anything now", http.StatusInternalServerError)
-	case no.status == http.StatusConflict:
-		w.Header().Set("Content-Type", "text/x.tlog.size")
+	case no.status == http.StatusConflict && !no.another:
+		w.Header().Set("Content-Type", sizeType)
 		w.WriteHeader(no.status)
 		fmt.Fprintf(w, "%d\n", no.size)
 	default:
-		if no.status == http.StatusUnprocessableEntity {
+		if no.another || no.status == http.StatusUnprocessableEntity {
 			// Signed by the log and not what it signed before: it may be proof of misbehaviour, so it is kept in the log.
 			s.log.Warn("a log asks to cosign what does not extend its history", "reason", no.reason, "request", string(body))
 		}
@@ -169,8 +170,8 @@ func (s *Server) add(body []byte) ([]byte, error) {
 		if req.old != last.N {
 			return nil, &refusal{status: http.StatusConflict, size: last.N, reason: "the old size is not that of the last checkpoint"}
 		}
-		if reason := extends(req, last); reason != "" {
-			return nil, &refusal{status: http.StatusUnprocessableEntity, reason: reason}
+		if no := extends(req, last); no != nil {
+			return nil, no
 		}
 		// Signatures that were not verified are left out of what is kept and shown to monitors.
 		cosigned, err := note.Sign(&note.Note{Text: signed.Text, Sigs: signed.Sigs}, s.signer)
@@ -183,25 +184,29 @@ func (s *Server) add(body []byte) ([]byte, error) {
 	return line, err
 }
 
-// extends is empty when the request's tree is proved to extend the last one.
-func extends(req request, last tlog.Tree) string {
+// extends is nil when the request's tree is proved to extend the last one. A wrong proof is 422. Another root of the same
+// size is 409, without a size: it would invite another attempt.
+func extends(req request, last tlog.Tree) *refusal {
+	wrong := func(reason string) *refusal { return &refusal{status: http.StatusUnprocessableEntity, reason: reason} }
 	empty, _ := tlog.TreeHash(0, nil)
 	switch {
 	case req.tree.N == 0 && req.tree.Hash != empty:
-		return "an empty tree has another root"
+		return wrong("an empty tree has another root")
 	case req.old == 0 && len(req.proof) > 0:
-		return "a proof from the empty tree is empty"
+		return wrong("a proof from the empty tree is empty")
 	case req.old == 0:
-		return ""
-	case req.old == req.tree.N && (req.tree.Hash != last.Hash || len(req.proof) > 0):
-		return "a tree of this size was cosigned with another root, or the proof is not empty"
+		return nil
+	case req.old == req.tree.N && len(req.proof) > 0:
+		return wrong("a proof from a tree to itself is empty")
+	case req.old == req.tree.N && req.tree.Hash != last.Hash:
+		return &refusal{status: http.StatusConflict, another: true, reason: "a tree of this size was cosigned with another root"}
 	case req.old == req.tree.N:
-		return ""
+		return nil
 	}
 	if err := tlog.CheckTree(req.proof, req.tree.N, req.tree.Hash, last.N, last.Hash); err != nil {
-		return "the consistency proof does not verify"
+		return wrong("the consistency proof does not verify")
 	}
-	return ""
+	return nil
 }
 
 // lastCheckpoint serves monitors what was cosigned last.

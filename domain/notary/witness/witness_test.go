@@ -136,7 +136,7 @@ func TestProtocol(t *testing.T) {
 		name   string
 		body   []byte
 		status int
-		answer string // of 409
+		answer string // of 409, when it names a size
 	}{
 		{"no body", nil, 400, ""},
 		{"no old line", log.checkpoint(10), 400, ""},
@@ -160,7 +160,7 @@ func TestProtocol(t *testing.T) {
 		{"a size before", body(9, log.proof(9, 10), log.checkpoint(10)), 409, "10\n"},
 		{"the same again", body(10, nil, log.checkpoint(10)), 200, ""},
 		{"the same with a proof", body(10, log.proof(5, 10), log.checkpoint(10)), 422, ""},
-		{"the same size of another history", body(10, nil, forged.checkpoint(10)), 422, ""},
+		{"the same size of another history", body(10, nil, forged.checkpoint(10)), 409, ""},
 		{"another history", body(10, forged.proof(10, 20), forged.checkpoint(20)), 422, ""},
 		{"a wrong proof", body(10, log.proof(9, 20), log.checkpoint(20)), 422, ""},
 		{"no proof", body(10, nil, log.checkpoint(20)), 422, ""},
@@ -169,7 +169,7 @@ func TestProtocol(t *testing.T) {
 		{"far on", body(20, log.proof(20, 100), log.checkpoint(100)), 200, ""},
 	} {
 		status, kind, answer := w.post(c.body)
-		if status != c.status || status == 409 && (answer != c.answer || kind != "text/x.tlog.size") {
+		if status != c.status || status == 409 && (kind == sizeType) != (c.answer != "") || c.answer != "" && answer != c.answer {
 			t.Errorf("%s: %d %s %q, want %d %q", c.name, status, kind, answer, c.status, c.answer)
 		}
 		if status == 200 {
@@ -218,6 +218,43 @@ func TestCosignature(t *testing.T) {
 	var refused *RefusedError
 	if _, err := client.AddCheckpoint(t.Context(), 10, nil, newLog(t, w.logKey, "forged", 10).checkpoint(10)); !errors.As(err, &refused) {
 		t.Error(err)
+	}
+}
+
+// Ensure that the client tells a witness that is elsewhere from one that knows another history, however it says so.
+func TestConflicts(t *testing.T) {
+	k := must(keyfile.Load(filepath.Join(t.TempDir(), "k"), origin, keyfile.Log))(t)
+	wk := must(keyfile.Load(filepath.Join(t.TempDir(), "w"), "inspection.example/w1", keyfile.Witness))(t)
+	key := must(torchwood.NewCosignatureSigner(wk.Name, wk.Private))(t).Verifier()
+	log := newLog(t, k, "true", 20)
+	for _, c := range []struct {
+		name           string
+		old, size      int64
+		status         int
+		kind, answer   string
+		refused, other bool
+	}{
+		{"elsewhere", 5, 20, 409, sizeType, "10\n", false, true},
+		{"further on", 20, 20, 409, sizeType, "30\n", false, true},
+		{"behind", 20, 20, 409, sizeType, "10\n", false, true},
+		{"another root, with the size", 20, 20, 409, sizeType, "20\n", true, false},
+		{"another root, in words", 20, 20, 409, "text/plain; charset=utf-8", "no\n", true, false},
+		{"another root, without a word", 20, 20, 409, "", "", true, false},
+		{"words about another size", 10, 20, 409, "text/plain", "no\n", false, false},
+		{"a wrong proof", 10, 20, 422, "text/plain", "no\n", true, false},
+		{"away", 20, 20, 503, "text/plain", "no\n", false, false},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", c.kind)
+			w.WriteHeader(c.status)
+			io.WriteString(w, c.answer)
+		}))
+		client := Client{URL: s.URL, Key: key}
+		_, err := client.AddCheckpoint(t.Context(), c.old, log.proof(c.old, c.size), log.checkpoint(c.size))
+		s.Close()
+		if err == nil || errors.As(err, new(*RefusedError)) != c.refused || errors.As(err, new(*ConflictError)) != c.other {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }
 
