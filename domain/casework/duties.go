@@ -166,10 +166,18 @@ func began(e *record.Event) time.Time {
 	return e.Meta.OccurredAt
 }
 
+// anchored is a program some of whose duties can be fulfilled from an earlier day than that of the event that began them.
+type anchored interface {
+	DutyFrom(d *policy.Duty, from time.Time) time.Time
+}
+
 func start(p Program, rules *policy.Rules, d *policy.Duty, key string, from time.Time, e *record.Event) {
 	due, ok := dueDay(p, rules, d, from)
 	if !ok {
 		return
+	}
+	if a, ok := p.(anchored); ok {
+		from = a.DutyFrom(d, from)
 	}
 	named := uuid.Nil
 	if d.Named {

@@ -1,6 +1,7 @@
 package drugs
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -180,7 +181,10 @@ var (
 
 var agreementEvents = []record.EventRow{
 	record.On("drugs.reported_in", record.T("报到", "Reported in"),
-		func(c *Case, _ ReportedIn, e record.Event) { c.Reported = record.DayOf(e.Meta.OccurredAt) },
+		func(c *Case, _ ReportedIn, e record.Event) {
+			c.Reported = record.DayOf(e.Meta.OccurredAt)
+			c.backTo(c.Reported)
+		},
 		func(d ReportedIn) record.Text {
 			t := record.T("报到，期限开始计算", "Reported in; the term begins")
 			if d.DaysAfterService > 0 {
@@ -202,8 +206,14 @@ var agreementCommands = []record.CommandRow{
 	record.Do("drugs.form_team", record.T("组成帮教小组", "Form the support team"), "D-06; 戒毒条例 17", formTeam, village, office),
 }
 
+// recordReporting takes a day before the opening when the case was taken over from an older register without its order: the
+// person reported years before the file was here, and the day of service is not known yet.
 func recordReporting(c *Case, in RecordReporting, g record.Given) ([]any, error) {
-	if err := firstOf(casework.MustBeOpen(c, g), text("note", in.Note, 0, 500)); err != nil {
+	err := casework.MustBeOpen(c, g)
+	if errors.Is(err, casework.ErrBeforeOpen) && c.Order.Transcribed && c.Order.Served == "" {
+		err = nil
+	}
+	if err := firstOf(err, text("note", in.Note, 0, 500)); err != nil {
 		return nil, err
 	}
 	switch {

@@ -146,7 +146,7 @@ func (c *Case) DutyDate(d *policy.Duty, from time.Time) (time.Time, bool) {
 	switch d.Code {
 	case "report-in":
 		served := dayOf(c.Order.Served)
-		return served.AddDate(0, 0, ReportWithin), !served.IsZero()
+		return served.AddDate(0, 0, ReportWithin), !served.IsZero() && c.Reported.IsZero()
 	case "scheduled-test":
 		if !c.paused() {
 			return c.Agreement.next(from)
@@ -163,6 +163,15 @@ func (c *Case) DutyDate(d *policy.Duty, from time.Time) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// DutyFrom is the day from which a duty can be fulfilled, when that is not the day of what began it: the person may have
+// reported between the service and the entry here.
+func (c *Case) DutyFrom(d *policy.Duty, from time.Time) time.Time {
+	if served := dayOf(c.Order.Served); d.Code == "report-in" && !served.IsZero() && served.Before(from) {
+		return served
+	}
+	return from
 }
 
 // ReportWithin is the days from service to reporting (DL-D1; 戒毒条例 14).

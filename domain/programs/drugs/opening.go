@@ -2,6 +2,7 @@ package drugs
 
 import (
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -187,6 +188,7 @@ var openingEvents = []record.EventRow{
 		func(c *Case, d DocumentSupplied, _ record.Event) {
 			if d.Order != (Document{}) {
 				c.Order = d.Order
+				c.backTo(dayOf(d.Order.Served))
 			}
 			if d.Determination != (Document{}) {
 				c.Determination = d.Determination
@@ -244,10 +246,15 @@ func open(_ *Case, in Open, g record.Given) ([]any, error) {
 // tests may lie between the two.
 func opened(c *Case, d Opened, e record.Event) {
 	c.Open(name, d.Person, d.Village, e)
-	if s := dayOf(d.Order.Served); !s.IsZero() && s.Before(c.Opened) {
-		c.Opened = s
-	}
+	c.backTo(dayOf(d.Order.Served))
 	c.Kind, c.Sex, c.Order, c.Determination, c.TermMonths = d.Kind, d.Sex, d.Order, d.Determination, d.TermMonths
+}
+
+// backTo lets the case count from an earlier day.
+func (c *Case) backTo(day time.Time) {
+	if !day.IsZero() && day.Before(c.Opened) {
+		c.Opened = day
+	}
 }
 
 func supplyDocument(c *Case, in SupplyDocument, g record.Given) ([]any, error) {

@@ -101,6 +101,32 @@ func TestTranscribedOrder(t *testing.T) {
 	supply(drugs.SupplyDocument{Order: order("2025-11-10")}).ThenRefused(drugs.ErrPapersThere)
 }
 
+// Ensure that a case taken over from an older register gets its true days once they are known: from the paper, or from the
+// reporting; and that the term, the report-in and the review of dynamic control follow them (DL-D1, DL-D2, DL-D6).
+func TestImportedCaseGetsItsTrueDays(t *testing.T) {
+	in := drugs.Open{Person: id("man"), Village: id("village"), Kind: drugs.Detox, Order: drugs.Document{Transcribed: true}, Determination: drugs.Document{Transcribed: true}}
+	imported := func() *recordtest.Story {
+		return story(t).WhenLate(record.LateImport, office, "2026-03-02", "drugs.open", in).ThenRecorded("drugs.opened")
+	}
+	s := imported() // the paper first
+	wantDue(t, s, "delisting-review", "2029-03-02")
+	s.When(office, "2026-03-10", "drugs.supply_document", drugs.SupplyDocument{Order: order("2024-05-06"), Determination: determination()}).ThenRecorded("drugs.document_supplied")
+	wantDue(t, s, "report-in", "2024-05-21")
+	wantDue(t, s, "delisting-review", "2027-05-06")
+	s.WhenLate(record.LatePaper, cadre, "2024-05-05", "drugs.record_reporting", drugs.RecordReporting{}).ThenRefused(errBeforeOpen)
+	s.WhenLate(record.LatePaper, cadre, "2024-05-10", "drugs.record_reporting", drugs.RecordReporting{}).Then(drugs.ReportedIn{DaysAfterService: 4})
+	wantDue(t, s, "report-in", "")
+	wantDue(t, s, "term-end", "2027-05-10")
+
+	s = imported() // the reporting first
+	s.WhenLate(record.LatePaper, cadre, "2024-05-10", "drugs.record_reporting", drugs.RecordReporting{}).Then(drugs.ReportedIn{})
+	wantDue(t, s, "term-end", "2027-05-10")
+	wantDue(t, s, "delisting-review", "2027-05-10")
+	s.When(office, "2026-03-10", "drugs.supply_document", drugs.SupplyDocument{Order: order("2024-05-06"), Determination: determination()}).ThenRecorded("drugs.document_supplied")
+	wantDue(t, s, "report-in", "")
+	wantDue(t, s, "delisting-review", "2027-05-06")
+}
+
 // Ensure that an imported case owes an agreement with its table of tests, which an older register does not hold (戒毒条例 16).
 func TestTranscribedAgreement(t *testing.T) {
 	in := drugs.Open{Person: id("man"), Village: id("village"), Kind: drugs.Detox, Order: drugs.Document{Transcribed: true}, Determination: drugs.Document{Transcribed: true}}
@@ -117,6 +143,7 @@ func TestTranscribedAgreement(t *testing.T) {
 func TestOpenedFromService(t *testing.T) {
 	s := story(t).When(policeman, "2026-03-12", "drugs.open", open("man", "2026-03-02")).ThenRecorded("drugs.opened")
 	s.When(cadre, "2026-03-05", "drugs.record_reporting", drugs.RecordReporting{}).Then(drugs.ReportedIn{DaysAfterService: 3})
+	wantDue(t, s, "report-in", "") // fulfilled, although before the entry
 	s.When(cadre, "2026-03-01", "drugs.form_team", drugs.FormTeam{Members: team()}).ThenRefused(errBeforeOpen)
 }
 
