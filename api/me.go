@@ -88,12 +88,12 @@ func (s *Server) meRoutes() {
 	action(s, huma.Operation{OperationID: "sign-out", Method: http.MethodDelete, Path: "/v1/session", Tags: []string{"me"}, Summary: "Sign out (退出登录)",
 		Description: "Ends the session at once, on every server.", Metadata: map[string]any{mustOpen: true}}, http.StatusNoContent, s.signOut)
 	action(s, huma.Operation{OperationID: "change-password", Method: http.MethodPut, Path: "/v1/me/password", Tags: []string{"me"}, Summary: "Change one's password (修改密码)",
-		Description: "Ends every other session and sets a new cookie. The only way on when somebody else set the password.", Metadata: map[string]any{mustOpen: true}},
+		Description: "Ends every other session and every token, and sets a new cookie. The only way on when somebody else set the password.", Metadata: map[string]any{mustOpen: true}},
 		http.StatusOK, s.changePassword)
 	action(s, huma.Operation{OperationID: "issue-token", Method: http.MethodPost, Path: "/v1/me/tokens", Tags: []string{"me"}, Summary: "Issue a personal API token (签发令牌)",
 		Description: "For programs: send it as `Authorization: Bearer yd_…`. At most 20. Revoke one with the command officer.revoke_token."}, http.StatusCreated, s.issueToken)
 	action(s, huma.Operation{OperationID: "reset-password", Method: http.MethodPost, Path: "/v1/officers/{id}/password", Tags: []string{"officer"}, Summary: "Give an officer a new password (重置密码)",
-		Description: "Who may: administrator (系统管理员) everywhere. Ends every session of the officer.",
+		Description: "Who may: administrator (系统管理员) everywhere. Ends every session and every token of the officer.",
 		Parameters:  []*huma.Param{{Name: "id", In: "path", Required: true, Description: "of the officer", Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"}}}},
 		http.StatusOK, s.resetPassword)
 	read(s, huma.Operation{OperationID: "me", Path: "/v1/me", Tags: []string{"me"}, Summary: "Who is signed in (本人信息)",

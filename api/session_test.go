@@ -175,6 +175,42 @@ func TestTokens(t *testing.T) {
 	expect(t, "over", (&client{w: w, bearer: a.text("token")}).get("/v1/me"), 401, "unauthenticated")
 }
 
+// Ensure that no token outlives the password it was made under, whoever sets the next one, or the account (PIPL 51).
+func TestTokensEndWithThePassword(t *testing.T) {
+	w := newTown(t, nil).build()
+	admin := w.signIn("admin")
+	const next = "Test-Passw0rd-近水"
+	for _, c := range []struct {
+		name string
+		end  func(own *client) answer
+	}{
+		{"changed", func(own *client) answer {
+			return own.send(http.MethodPut, "/v1/me/password", map[string]string{"current": password, "new": next})
+		}},
+		{"reset", func(*client) answer {
+			return admin.post("/v1/officers/"+w.officers["cadre"].String()+"/password", nil)
+		}},
+		{"closed and opened", func(*client) answer {
+			admin.post("/v1/officer/"+w.officers["cadre"].String()+"/disable", staff.Disable{Closed: true, Reason: "丢失手机"})
+			return admin.post("/v1/officer/"+w.officers["cadre"].String()+"/disable", staff.Disable{Reason: "已找回"})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.do(w.officers["cadre"], "officer", "officer.set_password", w.officers["cadre"], staff.SetPassword{Hash: passwordHash()})
+			own := w.signIn("cadre")
+			a := own.post("/v1/me/tokens", map[string]any{"name": "平板", "days": 30})
+			expect(t, "issue", a, 201, "")
+			program := &client{w: w, bearer: a.text("token")}
+			expect(t, "before", program.get("/v1/me"), 200, "")
+			expect(t, "end", c.end(own), 200, "")
+			expect(t, "after", program.get("/v1/me"), 401, "unauthenticated")
+			w.restart()
+			admin = w.signIn("admin")
+			expect(t, "after a restart", program.get("/v1/me"), 401, "unauthenticated")
+		})
+	}
+}
+
 // Ensure that another site's page cannot use a session, whichever way its browser says where the request comes from.
 func TestCrossOrigin(t *testing.T) {
 	w := newTown(t, nil).build()

@@ -2,7 +2,7 @@
 //
 //   - An officer signs in with a name and a password (argon2id) to a session of twelve hours, or uses a personal token.
 //     A session is a sealed token: nothing of it is kept, and it is worth only what the officer's stream says at that
-//     moment. Closing the account, a new password or a sign-out ends it at once.
+//     moment. Closing the account, a new password or a sign-out ends it at once; the first two end every token too.
 //   - Sign-ins, failures, sign-outs, passwords and tokens are commands on the officer's stream, so the record shows them.
 //   - Five wrong passwords within a quarter of an hour lock the account for another (package staff). An unknown name is
 //     counted and answered alike and takes as long, so that nobody learns who has an account.
@@ -249,7 +249,7 @@ func (s *Service) SignOut(ctx context.Context, who Identity) error {
 	return s.do(ctx, who.Officer, who.Officer, "officer.record_sign_out", staff.SignedOut{SignOut: staff.SignOut{Session: who.Session, Expires: who.Expires}})
 }
 
-// ChangePassword replaces the officer's own password. Every other session ends with it; the one that asked goes on under a
+// ChangePassword replaces the officer's own password. Every other session and every token ends with it; the one that asked goes on under a
 // new token.
 func (s *Service) ChangePassword(ctx context.Context, who Identity, current, next, from string) (token string, _ Identity, err error) {
 	if who.Session == uuid.Nil {

@@ -34,7 +34,7 @@ type PostEnded struct {
 }
 
 // PasswordSet records a new password hash; ByOther means that the officer must change it at the next sign-in. Every
-// session of before is void.
+// session and every token of before is void: whoever learnt the password may have made himself one.
 type PasswordSet struct {
 	Hash    string `json:"hash"`
 	ByOther bool   `json:"byOther"`
@@ -120,7 +120,7 @@ var events = []record.EventRow{
 	record.On("officer.password_set", record.T("设置密码", "Password set"),
 		func(o *Officer, d PasswordSet, e record.Event) {
 			o.Password, o.MustChange, o.ValidAfter = d.Hash, d.ByOther, e.Meta.RecordedAt
-			o.Failures, o.LockedTill = nil, time.Time{}
+			o.Failures, o.LockedTill, o.Tokens = nil, time.Time{}, nil
 		}, nil),
 	record.On("officer.signed_in", record.T("登录", "Signed in"), signedIn,
 		func(d SignedIn) record.Text { return record.T("登录，来自 "+d.From, "Signed in from "+d.From) }),
@@ -141,7 +141,7 @@ var events = []record.EventRow{
 		func(o *Officer, d Disabled, e record.Event) {
 			o.Disabled = d.Closed
 			if d.Closed {
-				o.ValidAfter = e.Meta.RecordedAt
+				o.ValidAfter, o.Tokens = e.Meta.RecordedAt, nil
 			}
 		}, nil),
 	record.On("officer.glass_broken", record.T("紧急查阅", "Emergency reading"),

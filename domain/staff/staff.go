@@ -36,7 +36,7 @@ type Officer struct {
 	Recused    []uuid.UUID // people whose files the officer must not handle
 	Password   string      // argon2id, PHC string form
 	MustChange bool        // the password was set by somebody else
-	ValidAfter time.Time   // sessions signed in before are void
+	ValidAfter time.Time   // sessions signed in before are void, and so are tokens issued before, which are gone from Tokens
 	SignedOut  []SignOut
 	Tokens     []Token
 	Failures   []time.Time // of the current window
