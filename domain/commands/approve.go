@@ -95,6 +95,9 @@ func (x *Executor) approve(ctx context.Context, target *entry, row *record.Comma
 	}
 	events := append(approved, decided...)
 	if r.DryRun {
+		if err := x.claimable(ctx, proposed, theirs, f.Stream); err != nil {
+			return Receipt{}, err
+		}
 		return x.receipt(r, f, events, g.Now), nil
 	}
 	if err := x.claim(ctx, proposed, theirs, f.Stream, g.Now); err != nil {

@@ -51,6 +51,20 @@ func (x *Executor) Holder(ctx context.Context, kind, value string) (uuid.UUID, b
 	return id, true, nil
 }
 
+// claimable refuses what claim would refuse, for a dry run.
+func (x *Executor) claimable(ctx context.Context, row *record.CommandRow, r Request, stream string) error {
+	for _, c := range row.Claims(r.Input) {
+		held, some, err := x.holder(ctx, c)
+		switch {
+		case err != nil:
+			return err
+		case some && held != stream:
+			return c.Taken
+		}
+	}
+	return nil
+}
+
 // claim reserves the values of a command for its stream, before the stream's own append. A crash between the two leaves a
 // reservation for a stream that does not exist; target completes it.
 func (x *Executor) claim(ctx context.Context, row *record.CommandRow, r Request, stream string, now time.Time) error {

@@ -333,6 +333,11 @@ func (x *Executor) attempt(ctx context.Context, row *record.CommandRow, r Reques
 	if events, err = x.second(row, r, g, f, events); err != nil {
 		return Receipt{}, err
 	}
+	if r.DryRun && len(events) > 0 {
+		if err := x.claimable(ctx, row, r, stream); err != nil {
+			return Receipt{}, err
+		}
+	}
 	if r.DryRun || len(events) == 0 {
 		return x.receipt(r, f, events, now), nil
 	}

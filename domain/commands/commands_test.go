@@ -197,6 +197,7 @@ func TestTwoServers(t *testing.T) {
 func TestDryRun(t *testing.T) {
 	town := commandstest.Start(t)
 	_, id := openCase(town, 1)
+	without := town.As(record.CommunityPolice, "person", "person.register", uuid.Nil, person.Register{Name: "梁平", NoCardReason: "证件遗失", Village: town.Here})
 	before, _, err := town.Journal.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +213,12 @@ func TestDryRun(t *testing.T) {
 		t.Errorf("a dry run of a second registration: %v", err)
 	}
 	r.Input = town.NewPerson(3)
+	town.Must(r)
+	r.ID, r.Command, r.Input = without.ID, "person.identify", person.Identify{CitizenID: town.NewPerson(1).CitizenID}
+	if _, err := town.Exec.Do(t.Context(), r); !errors.Is(err, person.ErrCitizenIDTaken) {
+		t.Errorf("a dry run of a citizen id that somebody has: %v", err)
+	}
+	r.Input = person.Identify{CitizenID: town.NewPerson(3).CitizenID}
 	town.Must(r)
 	if after, _, _ := town.Journal.Head(t.Context()); after != before {
 		t.Errorf("the dry runs moved the journal from %d to %d", before, after)
