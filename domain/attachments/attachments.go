@@ -44,12 +44,13 @@ type Limits struct {
 	SpoolDir string   // for sealed content on its way, deleted when the process ends however it ends; empty means the system's
 }
 
-// DefaultLimits accepts what a case file holds: documents and pictures up to 20 MiB.
+// DefaultLimits accepts what a case file holds: documents, pictures and short films up to 20 MiB.
 func DefaultLimits() Limits {
 	return Limits{
 		MaxBytes: 20 << 20,
 		Types: []string{
 			"application/pdf", "image/jpeg", "image/png", "image/heic", "image/webp", "text/plain",
+			"video/mp4", "video/quicktime", "video/3gpp", // what telephones film (D-13)
 			"application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 			"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 		},
@@ -103,8 +104,8 @@ func (s *Store) Put(ctx context.Context, stream string, r io.Reader, info Info) 
 	}
 	ref := Ref{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: size, MediaType: mediaType}
 	name := s.objectName(stream, ref.SHA256)
-	if s.stored(ctx, stream, ref) {
-		return ref, s.sync(name)
+	if had, ok := s.stored(ctx, stream, ref); ok {
+		return had, s.sync(name)
 	}
 	head, err := s.sealHeader(ctx, stream, name, header{Ref: ref, Name: info.Name, Key: sp.key})
 	if err != nil {
@@ -116,15 +117,25 @@ func (s *Store) Put(ctx context.Context, stream string, r io.Reader, info Info) 
 	return ref, nil
 }
 
-// stored says whether the blob is there, whole and readable.
-func (s *Store) stored(ctx context.Context, stream string, ref Ref) bool {
-	r, _, err := s.Get(ctx, stream, ref)
+// stored says whether the blob is there, whole and readable, and as what.
+func (s *Store) stored(ctx context.Context, stream string, ref Ref) (had Ref, ok bool) {
+	r, had, err := s.Get(ctx, stream, ref)
 	if err != nil {
-		return false
+		return Ref{}, false
 	}
 	defer r.Close()
 	_, err = io.Copy(io.Discard, r)
-	return err == nil
+	return had, err == nil
+}
+
+// Stat says what an attachment is, by its header alone: size and type as they were found when it was put. It answers as Get
+// does. The header is sealed with the case's key, so it is of this case; the content is not looked at.
+func (s *Store) Stat(ctx context.Context, stream, sha string) (Ref, error) {
+	r, ref, err := s.Get(ctx, stream, Ref{SHA256: sha})
+	if err != nil {
+		return Ref{}, err
+	}
+	return ref, r.Close()
 }
 
 // Get opens an attachment of a case by its SHA-256; the Ref it returns has all of what was stored. It answers Erased when

@@ -142,6 +142,29 @@ func TestPutGet(t *testing.T) {
 	}
 }
 
+// Ensure that what a blob is can be told without its content, for its own case alone (S-3).
+func TestStat(t *testing.T) {
+	f := open(t, t.TempDir(), Limits{})
+	ref := mustPut(t, f.Store, caseA, report(3, 9000))
+	if got, err := f.Stat(t.Context(), caseA, ref.SHA256); err != nil || got != ref {
+		t.Errorf("got %+v, %v; want %+v", got, err, ref)
+	}
+	if _, err := f.Stat(t.Context(), caseB, ref.SHA256); !errors.Is(err, ErrMissing) {
+		t.Errorf("of another case: %v", err)
+	}
+	if err := f.vault.Destroy(t.Context(), caseA, "court-order"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Stat(t.Context(), caseA, ref.SHA256); record.KindOf(err) != record.Erased {
+		t.Errorf("of an erased case: %v", err)
+	}
+}
+
+// film is an MP4 file of a brand as far as its type can be told.
+func film(brand string) string {
+	return "\x00\x00\x00\x18ftyp" + brand + "\x00\x00\x00\x00" + brand + "isom and so on"
+}
+
 // Ensure that a case stores the same bytes once, that another case's copy is another object under another name, and that
 // no name tells the content's hash.
 func TestOncePerCase(t *testing.T) {
@@ -330,6 +353,9 @@ func TestLimits(t *testing.T) {
 		{"<html><script>alert(1)</script></html>", "text/html", "", ErrType, "mediaType"},
 		{"<html><script>alert(1)</script></html>", "text/plain", "", ErrMismatch, "mediaType"},
 		{png, "image/", "", nil, "mediaType"},
+		{film("mp42"), "application/pdf", "", ErrMismatch, "mediaType"},
+		{film("M4B "), "", "", ErrType, "mediaType"}, // sound alone
+		{film("avif"), "video/mp4", "", ErrMismatch, "mediaType"},
 		{png, "image/png", strings.Repeat("x", 256), nil, "name"},
 	} {
 		_, err := f.Put(t.Context(), caseA, strings.NewReader(c.content), Info{Name: c.name, MediaType: c.mediaType})
@@ -346,7 +372,7 @@ func TestLimits(t *testing.T) {
 	if !errors.Is(err, ErrMismatch) {
 		t.Errorf("any zip passes for a document: %v", err)
 	}
-	for content, want := range map[string]string{docx: wordType, png: "image/png", "住址变更说明": "text/plain", string(report(9, 1000)): "application/pdf"} {
+	for content, want := range map[string]string{docx: wordType, png: "image/png", film("mp42"): "video/mp4", film("isom"): "video/mp4", film("qt  "): "video/quicktime", film("3gp5"): "video/3gpp", "住址变更说明": "text/plain", string(report(9, 1000)): "application/pdf"} {
 		for _, said := range []string{"", want, want + "; charset=utf-8"} {
 			ref, err := f.Put(t.Context(), caseA, strings.NewReader(content), Info{MediaType: said})
 			if err != nil || ref.MediaType != want {

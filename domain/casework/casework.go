@@ -70,9 +70,11 @@ type Attachment struct {
 	Name      string `json:"name,omitempty" maxLength:"120"`
 }
 
-// Sensitive tells that an attachment is a picture: it may show a body, an injury or a home (S-3; PIPL 28), so it is seen
-// only with a reason and a second person's approval, for a time.
-func (a Attachment) Sensitive() bool { return strings.HasPrefix(a.MediaType, "image/") }
+// Sensitive tells that an attachment is a picture or a film (影像资料, D-13): it may show a body, an injury or a home (S-3;
+// PIPL 28), so it is seen only with a reason and a second person's approval, for a time.
+func (a Attachment) Sensitive() bool {
+	return strings.HasPrefix(a.MediaType, "image/") || strings.HasPrefix(a.MediaType, "video/")
+}
 
 // View is a permission to see one picture.
 type View struct {
