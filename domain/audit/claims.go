@@ -78,20 +78,21 @@ func (w *walk) values(s journal.Stored, e record.Event) {
 	}
 }
 
-// attachments reads through the blobs that an event names, each once for its stream.
+// attachments reads through the blobs that an event names, each once for its stream as long as the same is said of it.
 func (w *walk) attachments(ctx context.Context, s journal.Stored, e record.Event) error {
 	if e.Data == nil || !w.wants(Attachments) || !w.naming[reflect.TypeOf(e.Data)] {
 		return nil
 	}
-	for _, named := range attached(reflect.ValueOf(e.Data), nil) {
-		if w.blobs[named.SHA256] {
+	for _, named := range casework.NamedBy(w.k, e, w.earlier) {
+		named.Name = "" // whatever it is called, it is the same
+		if w.blobs[named.Attachment] {
 			continue
 		}
 		if w.blobs == nil {
-			w.blobs = map[string]bool{}
+			w.blobs = map[casework.Attachment]bool{}
 		}
-		w.blobs[named.SHA256] = true
-		if err := w.blob(ctx, s, named); err != nil {
+		w.blobs[named.Attachment] = true
+		if err := w.blob(ctx, s, named.Attachment); err != nil {
 			return err
 		}
 	}
@@ -123,54 +124,6 @@ func (w *walk) blob(ctx context.Context, s journal.Stored, named casework.Attach
 		return err
 	}
 	return nil
-}
-
-// attached finds the attachments that a value names, however deep.
-func attached(v reflect.Value, all []casework.Attachment) []casework.Attachment {
-	if !holds(v.Type()) {
-		return all
-	}
-	if a, ok := v.Interface().(casework.Attachment); ok {
-		if a.SHA256 == "" {
-			return all
-		}
-		return append(all, a)
-	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			all = attached(v.Elem(), all)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			all = attached(v.Index(i), all)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				all = attached(v.Field(i), all)
-			}
-		}
-	}
-	return all
-}
-
-// holds tells whether values of a type can name attachments.
-func holds(t reflect.Type) bool {
-	if t == reflect.TypeFor[casework.Attachment]() {
-		return true
-	}
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice:
-		return holds(t.Elem())
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); f.IsExported() && holds(f.Type) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // strictClaim is the form of a claim's data.

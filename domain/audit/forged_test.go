@@ -286,7 +286,7 @@ var forgeries = []struct {
 	}},
 	{"a picture for another officer than who asked", audit.Second, "another officer see the picture", func(f *forger) uuid.UUID {
 		stream, id, _ := f.fresh()
-		image := f.attach(id, "现场.png", picture)
+		image, _ := f.attach(id, "现场.png", picture)
 		p := f.As(record.TownshipOffice, "drugs", "casework.request_view", id, casework.RequestView{SHA256: image.SHA256, Reason: "核对封存情况"}).Proposal
 		return f.put(stream, fact{record.Approved{Proposal: p}, by(f.actor(f.Officers[record.CommunityPolice]), as(twoParty))},
 			fact{casework.ViewPermitted{View: casework.View{SHA256: image.SHA256, Officer: f.Officers[record.VillageCadre], Until: f.Clock.Now()}, Reason: "核对封存情况"}, after(p, "S-3; PIPL 28")})
@@ -495,6 +495,15 @@ var forgeries = []struct {
 	{"an attachment that is not there", audit.Attachments, "is missing", func(f *forger) uuid.UUID {
 		stream, _, _ := f.fresh()
 		return f.put(stream, fact{casework.AttachmentAdded{Attachment: casework.Attachment{SHA256: strings.Repeat("ab", 32), Size: 5, MediaType: "text/plain"}, Title: "协议"}, as("D-13")})
+	}},
+	{"a picture that a later entry calls a paper", audit.Attachments, "of image/png, and the event says", func(f *forger) uuid.UUID {
+		picture := f.image
+		picture.MediaType = "application/pdf"
+		return f.put(record.StreamOf("drugs", f.case_), fact{casework.AttachmentAdded{Attachment: picture, Title: "说明"}, as("D-13")})
+	}},
+	{"an attachment that only a correction names", audit.Attachments, "is missing", func(f *forger) uuid.UUID {
+		values, _ := json.Marshal(casework.AttachmentAdded{Attachment: casework.Attachment{SHA256: strings.Repeat("cd", 32), Size: 5, MediaType: "text/plain"}, Title: "协议"})
+		return f.put(record.StreamOf("drugs", f.case_), fact{record.Corrected{Event: f.added, Form: 1, Values: values, Fields: []string{"sha256"}, Reason: "换成另一份"}, as("architecture: nothing is overwritten; PIPL 46")})
 	}},
 }
 

@@ -213,15 +213,14 @@ func (w *world) tier(id uuid.UUID, tier drugs.Tier, criterion string) commands.R
 	return w.As(record.TownshipOffice, "drugs", "drugs.change_tier", id, drugs.ChangeTier{Tier: tier, Criteria: []string{criterion}, Reasons: "按最近情况确定"})
 }
 
-func (w *world) attach(id uuid.UUID, name string, content []byte) casework.Attachment {
+func (w *world) attach(id uuid.UUID, name string, content []byte) (a casework.Attachment, added uuid.UUID) {
 	w.t.Helper()
 	ref, err := w.blobs.Put(w.t.Context(), record.StreamOf("drugs", id), bytes.NewReader(content), attachments.Info{Name: name})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := casework.Attachment{SHA256: ref.SHA256, Size: ref.Size, MediaType: ref.MediaType, Name: name}
-	w.As(record.VillageCadre, "drugs", "casework.add_attachment", id, casework.AddAttachment{Attachment: a, Title: name})
-	return a
+	a = casework.Attachment{SHA256: ref.SHA256, Size: ref.Size, MediaType: ref.MediaType, Name: name}
+	return a, w.As(record.VillageCadre, "drugs", "casework.add_attachment", id, casework.AddAttachment{Attachment: a, Title: name}).Events[0].ID
 }
 
 var picture = []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR and so on, for as long as a picture is")
@@ -231,7 +230,8 @@ type lives struct {
 	person, case_     uuid.UUID // an open case, in the strict tier
 	closed            uuid.UUID
 	erased            uuid.UUID // a case whose key is destroyed
-	paper             casework.Attachment
+	paper, image      casework.Attachment
+	added             uuid.UUID        // entry of the paper
 	lowering          commands.Receipt // approved
 	proposal, visited uuid.UUID        // of it; a visit in the open case
 	former            uuid.UUID        // an officer whose post has ended
@@ -267,9 +267,9 @@ func (w *world) live() (l lives) {
 	w.Must(commands.Request{Category: "drugs", Command: "casework.record_visit", ID: l.case_, Officer: cadre, Occurred: w.Clock.Now().AddDate(0, 0, -6), Late: record.LatePaper,
 		Input: casework.RecordVisit{Outcome: casework.Absent}})
 
-	l.paper = w.attach(l.case_, "协议.txt", []byte("社区戒毒协议，测试文本。"))
-	image := w.attach(l.case_, "封存.png", picture)
-	view := w.As(record.CommunityPolice, "drugs", "casework.request_view", l.case_, casework.RequestView{SHA256: image.SHA256, Reason: "核对封存情况"})
+	l.paper, l.added = w.attach(l.case_, "协议.txt", []byte("社区戒毒协议，测试文本。"))
+	l.image, _ = w.attach(l.case_, "封存.png", picture)
+	view := w.As(record.CommunityPolice, "drugs", "casework.request_view", l.case_, casework.RequestView{SHA256: l.image.SHA256, Reason: "核对封存情况"})
 	w.approve("drugs", l.case_, view.Proposal, w.Colleague)
 
 	_, l.closed = w.openCase(3)

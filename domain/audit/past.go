@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"yidang/domain/casework"
 	"yidang/domain/catalog"
 	"yidang/domain/journal"
 	"yidang/domain/policy"
@@ -72,7 +73,7 @@ func (a *audit) prepare() error {
 	a.slim, a.naming = map[string]*record.Category{}, map[reflect.Type]bool{}
 	for _, k := range a.Catalog.Categories {
 		for _, row := range k.Events {
-			a.naming[row.Type] = holds(row.Type)
+			a.naming[row.Type] = casework.MayName(row.Type) || row.Name == record.CorrectedType
 		}
 		slim := *k
 		slim.After = nil // duties decide nothing here, and take longer than all the rest

@@ -39,7 +39,7 @@ type walk struct {
 	proposals map[uuid.UUID]*proposal
 	approval  *approval // at the head of the present append, nil for none
 	claimed   map[string]bool
-	blobs     map[string]bool
+	blobs     map[casework.Attachment]bool // looked at, without their names
 
 	responsible []uuid.UUID // in the case, as was kept last
 	mergedInto  uuid.UUID   // what the file is merged into, as was kept last

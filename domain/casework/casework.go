@@ -11,6 +11,8 @@
 //   - A hand-over is proposed, then accepted or declined by the one who takes over; until then the old lead is
 //     responsible.
 //   - Nothing is recorded in a closed case except attachments, notes and voids.
+//   - Whatever event names an attachment, it is one of the case: it must lie in the case's store when the event is recorded,
+//     and be what the event says.
 //   - A picture is seen by whoever gave a reason that a second person approved, for a limited time (S-3).
 //   - An officer who declared a recusal does not act in that person's cases.
 package casework
@@ -41,8 +43,8 @@ type Case struct {
 	LastMet     time.Time
 	Visits      int
 	Services    int
-	Attachments []Attachment
-	Views       []View // permitted views of pictures
+	Attachments []Attachment // all that events name, each once
+	Views       []View       // permitted views of pictures
 	Duties      Duties
 }
 

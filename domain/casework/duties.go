@@ -101,9 +101,11 @@ func (c *Case) end(i int, status Status, e *record.Event) Duty {
 	return d
 }
 
-// Track derives the duties that follow from an event. It is the After of every program's category.
+// Track takes in the attachments that an event names and derives the duties that follow from it. It is the After of every
+// program's category.
 func Track(state any, e record.Event) {
 	p, rules := state.(Program), policy.In(e)
+	p.Core().attach(e)
 	if rules == nil {
 		return
 	}

@@ -203,9 +203,8 @@ func Events() []record.EventRow {
 		record.On("casework.note_added", record.T("备注", "Note"), func(Program, NoteAdded, record.Event) {},
 			func(d NoteAdded) record.Text { return record.T("备注："+d.Text, "Note: "+d.Text) }),
 		record.On("casework.attachment_added", record.T("附件", "Attachment"),
-			func(p Program, d AttachmentAdded, _ record.Event) {
-				p.Core().Attachments = append(p.Core().Attachments, d.Attachment)
-			}, func(d AttachmentAdded) record.Text {
+			func(Program, AttachmentAdded, record.Event) {}, // Track takes it
+			func(d AttachmentAdded) record.Text {
 				return record.T("附件《"+d.Title+"》（SHA-256 "+d.SHA256[:min(12, len(d.SHA256))]+"…）", "Attached “"+d.Title+"” (SHA-256 "+d.SHA256[:min(12, len(d.SHA256))]+"…)")
 			}),
 		record.On("casework.handover_proposed", record.T("提议移交", "Hand-over proposed"),
