@@ -38,7 +38,7 @@ const uploadTime = 5 * time.Minute
 type Uploaded struct {
 	attachments.Ref
 	Name string `json:"name,omitempty"`
-	Next string `json:"next" doc:"the command that binds it to the case: send sha256, size, mediaType and a title there"`
+	Next string `json:"next" doc:"a command that binds it to the case: send sha256, size, mediaType and a title there; other commands take the same three where a paper belongs to them"`
 }
 
 func (s *Server) attachmentRoutes() {
@@ -51,14 +51,14 @@ func (s *Server) attachmentRoutes() {
 		}
 	}
 	up := &huma.Operation{OperationID: "upload", Method: http.MethodPost, Path: "/v1/attachments/{category}/{id}", Tags: []string{"attachments"}, Summary: "Upload an attachment (上传附件)", Security: signedIn,
-		Description: "Stores a document or picture, sealed with the case's key. It is in the record only when the command add-attachment names its hash.\n\nWho may: " + grantText(s.grantsOf(addAttachment)) + ".",
-		Parameters:  []*huma.Param{category, id}, RequestBody: fileBody("a document or picture; its Content-Type says what it is")}
+		Description: "Stores a document, picture or film, sealed with the case's key. It is in the record only when a command names its hash: add-attachment, or whichever the paper belongs to. A command that names a file which was not uploaded to its case, or which is of another size or type, is refused.\n\nWho may: " + grantText(s.grantsOf(addAttachment)) + ".",
+		Parameters:  []*huma.Param{category, id}, RequestBody: fileBody("a document, picture or film; its Content-Type says what it is")}
 	problemResponses(reg, up, 401, 403, 404, 410, 413, 415, 422, 429, 500, 503)
 	up.Responses["201"] = &huma.Response{Description: "stored", Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(typeOf[Uploaded](), true, "")}}}
 	s.raw(up, s.upload)
 
 	down := &huma.Operation{OperationID: "download", Method: http.MethodGet, Path: "/v1/attachments/{category}/{id}/{sha256}", Tags: []string{"attachments"}, Summary: "Download an attachment (下载附件)", Security: signedIn,
-		Description: "Opens an attachment that the record of the case names. What was altered in the store is not handed out.\n\nWho may: " + grantText(s.readersOf("")) + ".",
+		Description: "Opens an attachment that an entry of the case names. A picture or film is handed out only to whoever has an approved view of it (request-view). What was altered in the store is not handed out.\n\nWho may: " + grantText(s.readersOf("")) + ".",
 		Parameters:  []*huma.Param{category, id, {Name: "sha256", In: "path", Required: true, Description: "of the content", Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^[0-9a-f]{64}$"}}}}
 	down.Parameters = append(down.Parameters, purposeParams()...)
 	problemResponses(reg, down, 401, 403, 404, 410, 422, 429, 500, 503)
@@ -141,10 +141,10 @@ func (s *Server) upload(ctx huma.Context) error {
 	if err != nil {
 		return err
 	}
-	// Whoever may add an attachment may upload one: a dry run asks the one place that decides.
+	// Whoever may add an attachment may upload one: a dry run asks the one place that decides. All that it may miss is the file.
 	_, err = s.options.Executor.Do(ctx.Context(), commands.Request{Category: category, Command: addAttachment, ID: id, Officer: visitOf(ctx.Context()).who.Officer, DryRun: true,
 		Input: casework.AddAttachment{Attachment: casework.Attachment{SHA256: strings.Repeat("0", 64), Size: 1}, Title: "?"}})
-	if err != nil {
+	if err != nil && !errors.Is(err, casework.ErrNotUploaded) {
 		return err
 	}
 	if s.options.Attachments == nil {
@@ -164,7 +164,7 @@ func (s *Server) upload(ctx huma.Context) error {
 		return errTooLarge
 	case errors.Is(err, attachments.ErrType), errors.Is(err, attachments.ErrMismatch):
 		return &record.Problem{Kind: mediaType, Field: "file", Rule: "S-3", Message: "attachments of this type are not accepted, or the content is not of the type it is said to be", Zh: "不接受此类型的附件，或内容与所称类型不符",
-			Remedy: "send a PDF, a JPEG or PNG picture, or an Office document"}
+			Remedy: "send a PDF, an Office document, a JPEG, PNG or HEIC picture, or an MP4 film"}
 	case err != nil:
 		return uploadError(err)
 	}
@@ -189,21 +189,29 @@ func (s *Server) download(ctx huma.Context) error {
 	if err != nil {
 		return err
 	}
-	ref, err := s.attachmentOf(ctx.Context(), category, id, ctx.Param("sha256"))
+	paper, read, err := s.attachmentOf(ctx.Context(), category, id, ctx.Param("sha256"))
 	if err != nil {
 		return err
 	}
 	if s.options.Attachments == nil {
 		return errNoStore
 	}
-	content, stored, err := s.options.Attachments.Get(ctx.Context(), record.StreamOf(category, id), attachments.Ref{SHA256: ref.SHA256, Size: ref.Size, MediaType: ref.MediaType})
+	content, stored, err := s.options.Attachments.Get(ctx.Context(), record.StreamOf(category, id), attachments.Ref{SHA256: paper.SHA256})
 	if err != nil {
 		return err
 	}
 	defer content.Close()
+	// Whether it is a picture is what the store found when it came in, whatever entry names it.
+	sensitive := casework.Attachment{SHA256: paper.SHA256, MediaType: stored.MediaType}
+	if !read.core.MaySee(sensitive, read.actor.Officer, s.options.Now()) {
+		return errSensitive
+	}
+	if err := s.recordRead(ctx.Context(), read.looked); err != nil {
+		return err
+	}
 	s.slow(ctx)
 	ctx.SetHeader("Content-Type", stored.MediaType)
-	ctx.SetHeader("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(ref.Name))
+	ctx.SetHeader("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(paper.Name))
 	ctx.SetHeader("Content-Length", itoa(int(stored.Size)))
 	ctx.SetStatus(http.StatusOK)
 	if _, err := io.Copy(ctx.BodyWriter(), content); err != nil {
@@ -214,30 +222,34 @@ func (s *Server) download(ctx huma.Context) error {
 	return nil
 }
 
-func (s *Server) attachmentOf(ctx context.Context, category string, id uuid.UUID, sha string) (casework.Attachment, error) {
+// reading is who is about to read what of a case.
+type reading struct {
+	looked
+	core *casework.Case
+}
+
+// attachmentOf finds an attachment that the case's record names, if whoever asks may read the case and sees its papers.
+func (s *Server) attachmentOf(ctx context.Context, category string, id uuid.UUID, sha string) (a casework.Attachment, r reading, err error) {
 	c, err := s.options.Views.CaseFile(ctx, category, id, record.At{})
 	if err != nil {
-		return casework.Attachment{}, err
+		return a, r, err
 	}
 	actor, err := s.mayRead(ctx, c.Category, commands.PlaceOf(c, nil))
 	if err != nil {
-		return casework.Attachment{}, err
+		return a, r, err
 	}
 	if c.Erased {
-		return casework.Attachment{}, commands.ErrErased
+		return a, r, commands.ErrErased
 	}
 	program, ok := c.State.(casework.Program)
 	if !ok || !sightOf(actor.Role).Papers || s.hidden(ctx, c, actor.Role) {
-		return casework.Attachment{}, unfound("attachment", "个附件")
+		return a, r, unfound("attachment", "个附件")
 	}
 	core := program.Core()
 	i := slices.IndexFunc(core.Attachments, func(a casework.Attachment) bool { return a.SHA256 == sha })
 	if i < 0 {
-		return casework.Attachment{}, unfound("attachment", "个附件")
+		return a, r, unfound("attachment", "个附件")
 	}
-	if !core.MaySee(core.Attachments[i], actor.Officer, s.options.Now()) {
-		return casework.Attachment{}, errSensitive
-	}
-	return core.Attachments[i], s.recordRead(ctx, looked{what: access.Attachment, item: sha, person: core.Person, kase: id, actor: actor,
-		own: core.Handles(actor.Officer), sealed: isSealed(c)})
+	return core.Attachments[i], reading{core: core, looked: looked{what: access.Attachment, item: sha, person: core.Person, kase: id, actor: actor,
+		own: core.Handles(actor.Officer), sealed: isSealed(c)}}, nil
 }

@@ -21,6 +21,7 @@ import (
 	"yidang/api/auth"
 	"yidang/api/imports"
 	"yidang/domain/attachments"
+	"yidang/domain/casework"
 	"yidang/domain/catalog"
 	"yidang/domain/commands"
 	"yidang/domain/journal"
@@ -185,10 +186,11 @@ func (w *town) start() {
 	index := must(oversight.Open(ctx, oversight.Options{Path: filepath.Join(w.dir, "oversight.db"), Key: v.Secret("oversight"), Catalog: w.catalog}))(w.t)
 	w.watcher = follow.New(follow.Options{Source: j, Codec: oversight.NewOpener(w.x.Codec), Projection: index})
 	w.x.Responsible = index.Responsible
+	store := must(attachments.Open(ctx, "file://"+filepath.Join(w.dir, "blobs"), v, attachments.Limits{}))(w.t)
+	w.x.Vouch = casework.Uploaded(store)
 	ended := make(chan error, 2)
 	go func() { ended <- follower.Run(ctx) }()
 	go func() { ended <- w.watcher.Run(ctx) }()
-	store := must(attachments.Open(ctx, "file://"+filepath.Join(w.dir, "blobs"), v, attachments.Limits{}))(w.t)
 	w.vault = v
 	o := api.Options{
 		Executor: w.x, Catalog: w.catalog, Views: w.views, Follower: follower, Oversight: index, Watcher: w.watcher, Attachments: store, Importer: &imports.Importer{Exec: w.x, Dir: directory{w.views}}, Registry: registry, Now: w.clock.now, SessionKey: v.Secret("sessions"), Plain: true,

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"yidang/domain/attachments"
+	"yidang/domain/casework"
 	"yidang/domain/catalog"
 	"yidang/domain/commands"
 	"yidang/domain/journal"
@@ -67,6 +68,7 @@ func openCore(p *program, now func() time.Time) (_ *core, err error) {
 	c.closers = append(c.closers, c.blobs.Close)
 	c.exec, err = commands.New(commands.Options{
 		Catalog: c.catalog, Journal: c.journal, Vault: c.vault, Now: now, Cache: int(p.config.Limits.Files), Metrics: commands.NewMetrics(c.registry),
+		Vouch: casework.Uploaded(c.blobs),
 	})
 	return c, err
 }

@@ -57,6 +57,10 @@ type Options struct {
 	// It is advice for people, not an invariant: it may be a moment behind. It is asked only about what the officer may do,
 	// because its answer tells of files, and never about a repeat, because it would find what the first request made.
 	Precheck func(ctx context.Context, row *record.CommandRow, r Request) error
+	// Vouch may refuse what was decided before it is recorded, by looking at what it names outside of the journal: the files
+	// that attachments stand for. It is given the data of the events, of a correction the data that it puts in the place of
+	// another event's. Unlike Precheck it is no advice: what it refuses is never recorded.
+	Vouch func(ctx context.Context, stream string, data []any) error
 	// Responsible tells whether an officer is responsible in any case of a person, from a projection; who is may not approve
 	// what concerns the person. nil: only the case at hand counts.
 	Responsible func(ctx context.Context, person, officer uuid.UUID) (bool, error)
@@ -396,7 +400,30 @@ func (x *Executor) decide(ctx context.Context, row *record.CommandRow, r Request
 		facts, err = row.Decide(f.State, r.Input, *g)
 		return err
 	})
+	if err == nil && x.Vouch != nil {
+		err = x.vouch(ctx, g, facts)
+	}
 	return facts, err
+}
+
+func (x *Executor) vouch(ctx context.Context, g *record.Given, facts []any) error {
+	said := slices.Clone(facts)
+	for i, d := range facts {
+		c, ok := d.(record.Corrected)
+		if !ok {
+			continue
+		}
+		about, ok := g.Event(c.Event)
+		if !ok {
+			return record.ErrNoEntry
+		}
+		right, err := record.Amendment{Corrections: []record.Event{{Data: c}}}.Effective(g.Category, about)
+		if err != nil {
+			return err
+		}
+		said[i] = right.Data
+	}
+	return x.Vouch(ctx, g.Stream, said)
 }
 
 func (x *Executor) giveHistory(ctx context.Context, g *record.Given) error {
