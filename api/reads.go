@@ -131,8 +131,10 @@ func (s *Server) posts(ctx context.Context) ([]staff.Post, error) {
 // reach is how far a caller sees in lists, and how far of that everything.
 type reach struct {
 	record.Reach
-	full  record.Reach
-	actor record.Actor // in the first of the posts that may look
+	full record.Reach
+	// office is the villages of the township offices among the posts: what these owe in sealed cases shows to them.
+	office []uuid.UUID
+	actor  record.Actor // in the first of the posts that may look
 }
 
 // reach asks the executor, post by post, so that a row can be shown as the best post allows.
@@ -159,6 +161,9 @@ func (s *Server) reach(ctx context.Context, grants []record.Grant) (out reach, e
 			granted, out.actor = true, record.Actor{Officer: who, Post: p.ID, Role: p.Role, Unit: p.Unit}
 		}
 		out.Reach = further(out.Reach, r)
+		if p.Role == record.TownshipOffice {
+			out.office = append(slices.Clip(out.office), r.Villages...)
+		}
 		if sightOf(p.Role).all() {
 			out.full = further(out.full, r)
 		}

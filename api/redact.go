@@ -111,3 +111,10 @@ func (v sight) duty(d *WorklistDuty, officer uuid.UUID) bool {
 	}
 	return v.Others || d.Officer == officer
 }
+
+// sealedDuty leaves of a sealed case's open duty what whoever owes it must know: what is due, when, in which case. What
+// ended does not show (S-16).
+func sealedDuty(d *WorklistDuty) bool {
+	*d = WorklistDuty{ID: d.ID, Code: d.Code, Title: d.Title, Source: d.Source, Standing: d.Standing, From: d.From, Opens: d.Opens, Due: d.Due, Case: d.Case, Sealed: true}
+	return d.Standing == "upcoming" || d.Standing == "due" || d.Standing == "overdue"
+}

@@ -46,10 +46,11 @@ type WorklistDuty struct {
 	Ended    uuid.UUID   `json:"ended,omitzero" doc:"event that fulfilled, excused or cancelled it"`
 	OnTime   *bool       `json:"onTime,omitempty" doc:"of a duty that is done"`
 	Case     uuid.UUID   `json:"case"`
-	Program  string      `json:"program"`
+	Program  string      `json:"program,omitempty"`
 	Tier     string      `json:"tier,omitempty"`
-	Person   uuid.UUID   `json:"person"`
-	Name     string      `json:"name" doc:"of the person"`
+	Sealed   bool        `json:"sealed,omitempty" doc:"the case, whose program, person and village therefore do not show (S-16)"`
+	Person   uuid.UUID   `json:"person,omitzero"`
+	Name     string      `json:"name,omitempty" doc:"of the person"`
 	Village  uuid.UUID   `json:"village,omitzero"`
 	Officer  uuid.UUID   `json:"officer,omitzero" doc:"who owes it, or owed it when it ended"`
 }
@@ -72,7 +73,7 @@ func (s *Server) worklist(ctx context.Context, in *worklistQuery) (*shown[Workli
 		return nil, err
 	}
 	today := s.today(time.Time{})
-	rows, next, counts, position, err := s.options.Views.Worklist(ctx, views.WorklistQuery{Reach: r.Reach, Officer: in.Officer, Village: in.Village, Case: in.Case,
+	rows, next, counts, position, err := s.options.Views.Worklist(ctx, views.WorklistQuery{Reach: r.Reach, Office: r.office, Officer: in.Officer, Village: in.Village, Case: in.Case,
 		Standing: in.Standing, Code: in.Code, Today: today, Limit: in.Limit, Cursor: in.Cursor})
 	if err != nil {
 		return nil, err
@@ -80,6 +81,9 @@ func (s *Server) worklist(ctx context.Context, in *worklistQuery) (*shown[Workli
 	out := Worklist{Position: position, Today: dayText(today), Counts: counts, Duties: make([]WorklistDuty, 0, len(rows)), Next: next}
 	for _, row := range rows {
 		d := s.worklistDuty(row)
+		if row.Sealed && !sealedDuty(&d) {
+			continue
+		}
 		if r.sight(row.Village, nil).duty(&d, who) {
 			out.Duties = append(out.Duties, d)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"yidang/domain/casework"
 	"yidang/domain/person"
+	"yidang/domain/record"
 )
 
 // dueEntry is an entry of the worklist.
@@ -40,7 +41,7 @@ func (k *caseRow) dueEntries() (list []dueEntry) {
 	}
 	for _, o := range k.owed {
 		e := dueEntry{due: dayNumber(o.Due), duty: o.number, kase: k.n, opens: dayNumber(o.Opens), code: o.Code}
-		for _, s := range k.scopes(o.holder) {
+		for _, s := range k.dueScopes(o) {
 			e.scope = s
 			list = append(list, e)
 		}
@@ -61,6 +62,16 @@ func (k *caseRow) scopes(holder int64) []scope {
 		if h != holder {
 			list = append(list, scopeOf(handledBy, h))
 		}
+	}
+	return list
+}
+
+// dueScopes tells where an open duty shows. That of a sealed case shows to the township office if it is the one that owes it:
+// the office reviews whether a closed file is to be kept (S-16).
+func (k *caseRow) dueScopes(o owed) []scope {
+	list := k.scopes(o.holder)
+	if k.sealed && o.Owner == record.TownshipOffice {
+		list = append(list, scopeOf(sealedOffice, k.village))
 	}
 	return list
 }

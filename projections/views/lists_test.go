@@ -88,7 +88,9 @@ func (k truth) sees(r record.Reach) bool {
 }
 
 func (w *world) drawReach(t *rapid.T) record.Reach {
-	switch rapid.IntRange(0, 3).Draw(t, "reach") {
+	switch rapid.IntRange(0, 4).Draw(t, "reach") {
+	case 4:
+		return record.Reach{Villages: w.villages, Officer: rapid.SampledFrom(w.officers).Draw(t, "me")}
 	case 0:
 		return everywhere
 	case 1:
@@ -130,6 +132,9 @@ func (w *world) checkWorklist(t *rapid.T, v *Views, all []truth, r record.Reach)
 		Code: rapid.SampledFrom([]string{"", "", "visit", "team"}).Draw(t, "code"), Limit: rapid.IntRange(1, 7).Draw(t, "limit"),
 		Standing: rapid.SampledFrom([][]string{nil, {"overdue"}, {"due", "upcoming"}, {"done"}, {"overdue", "done", "cancelled"}}).Draw(t, "standing"),
 		Today:    w.now.AddDate(0, 0, rapid.IntRange(-30, 30).Draw(t, "today"))}
+	if !r.All && rapid.Bool().Draw(t, "office") {
+		q.Office = r.Villages
+	}
 	if len(all) > 0 && rapid.IntRange(0, 5).Draw(t, "of case") == 0 {
 		q.Case = rapid.SampledFrom(all).Draw(t, "case").kase.ID
 	}
@@ -141,7 +146,10 @@ func (w *world) checkWorklist(t *rapid.T, v *Views, all []truth, r record.Reach)
 	for _, k := range all {
 		consider := func(d casework.Duty, holder uuid.UUID) {
 			mine := r.Officer != uuid.Nil && holder == r.Officer && !k.kase.Sealed && d.Status == casework.Open
-			if !k.sees(r) && !(mine && q.Case == uuid.Nil) || q.Village != uuid.Nil && k.kase.Village != q.Village || q.Officer != uuid.Nil && holder != q.Officer ||
+			// Of a sealed case shows what the township office that asks owes, and of that, asked for one's own, what falls to oneself.
+			owes := k.kase.Sealed && d.Status == casework.Open && d.Owner == record.TownshipOffice && slices.Contains(q.Office, k.kase.Village) &&
+				(q.Officer == uuid.Nil || q.Case != uuid.Nil || q.Officer == r.Officer)
+			if !k.sees(r) && !owes && !(mine && q.Case == uuid.Nil) || q.Village != uuid.Nil && k.kase.Village != q.Village || q.Officer != uuid.Nil && holder != q.Officer ||
 				q.Case != uuid.Nil && k.kase.ID != q.Case || q.Code != "" && d.Code != q.Code {
 				return
 			}
@@ -251,7 +259,7 @@ func (w *world) checkPeople(t *rapid.T, v *Views, all []truth, r record.Reach) {
 				(q.Village == uuid.Nil || q.Village == k.kase.Village || q.Village == f.Person.Village)
 			if k.sees(r) {
 				cases++
-				open = open || k.kase.IsOpen()
+				open = open || k.kase.IsOpen() && !k.kase.Sealed
 			}
 		}
 		if visible && open && (q.Text == "" || slices.Contains(matches[q.Text], f.Person.Name)) {

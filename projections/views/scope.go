@@ -24,6 +24,9 @@ const (
 	sealedIn   = 7 // of sealed cases: by village, by officer, by both
 	sealedHeld = 8
 	sealedPair = 9
+	// Of sealed cases, what the township office owes: by village, and, in tallies, by officer there.
+	sealedOffice = 10
+	officePair   = 11
 )
 
 func scopeOf(kind, n int64) scope         { return scope(kind<<56 | n) }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 
+	"yidang/domain/record"
 	"yidang/domain/vault/sealed"
 )
 
@@ -57,12 +58,15 @@ func (t *tallyChange) count(k *caseRow, sign int) {
 	}
 	for _, o := range k.owed {
 		key := tallyKey{o.Code, dayNumber(o.Due), dayNumber(o.Opens)}
-		for _, s := range k.scopes(o.holder) {
+		for _, s := range k.dueScopes(o) {
 			(*t)[tallyPlace{s, key}] += sign
 		}
 		if k.sealed {
 			for _, s := range []scope{scopeOf(sealedIn, k.village), scopeOf(sealedHeld, o.holder), pairOf(sealedPair, k.village, o.holder)} {
 				(*t)[tallyPlace{s, key}] += sign
+			}
+			if o.Owner == record.TownshipOffice {
+				(*t)[tallyPlace{pairOf(officePair, k.village, o.holder), key}] += sign
 			}
 			continue
 		}

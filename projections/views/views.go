@@ -6,7 +6,7 @@
 //     each commit changes the entries of the rows it changes. Built live or built at once, the content is the same.
 //   - How far an officer sees is part of the index: a list walks the entries of the villages and officers it may show, and
 //     never drops rows one by one that the officer may not see.
-//   - A sealed case shows nowhere but to a reach of All. An erased one shows its dates and nothing else.
+//   - A sealed case shows nowhere but to a reach of All, and what the township office owes in it to the office. An erased one shows its dates and nothing else.
 //   - Upcoming, due and overdue are questions about today, answered when asked, from the days stored.
 //   - A person's file is not in the views at all: it is folded from the streams when it is opened, so it is always current
 //     and can be shown as of any day and as known at any day.

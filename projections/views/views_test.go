@@ -65,6 +65,54 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// Ensure that the review of a sealed file's retention shows to the township office that owes it, and to nobody else who does
+// not see everything, until it is done (S-16; PIPL 19).
+func TestSealedRetentionIsOwed(t *testing.T) {
+	w := newWorld(t, 2, 2)
+	v := w.views()
+	f, _ := w.follow(v)
+	p := w.person("王小明", 0)
+	k := w.kase(p, 0, 1, drugs.Strict)
+	w.inCase(k, p, casework.Closed{Reason: "delisted"})
+	w.inCase(k, p, drugs.Sealed{Basis: "戒毒条例 7"})
+	w.await(f)
+	here, there := w.villages[:1], w.villages[1:2]
+	for name, c := range map[string]struct {
+		q    WorklistQuery
+		want int
+	}{
+		"the office":                {WorklistQuery{Reach: record.Reach{Villages: w.villages}, Office: w.villages}, 1},
+		"the office, of a village":  {WorklistQuery{Reach: record.Reach{Villages: w.villages}, Office: w.villages, Village: here[0]}, 1},
+		"the office, of the case":   {WorklistQuery{Reach: record.Reach{Villages: w.villages}, Office: w.villages, Case: k}, 1},
+		"another office":            {WorklistQuery{Reach: record.Reach{Villages: there}, Office: there}, 0},
+		"the village":               {WorklistQuery{Reach: record.Reach{Villages: here}}, 0},
+		"the village, of the case":  {WorklistQuery{Reach: record.Reach{Villages: here}, Case: k}, 0},
+		"who led it":                {WorklistQuery{Reach: record.Reach{Officer: w.officers[1]}, Officer: w.officers[1]}, 0},
+		"who led it, of the office": {WorklistQuery{Reach: record.Reach{Villages: here, Officer: w.officers[1]}, Office: here, Officer: w.officers[1]}, 1},
+		"whoever sees everything":   {WorklistQuery{Reach: everywhere}, 1},
+		"the office, another's own": {WorklistQuery{Reach: record.Reach{Villages: w.villages}, Office: w.villages, Officer: w.officers[1]}, 0},
+	} {
+		c.q.Today = w.now.AddDate(4, 0, 0)
+		rows, _, counts, _, err := v.Worklist(t.Context(), c.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) != c.want || counts["overdue"] != c.want || c.want > 0 && (rows[0].Code != "retention-review" || !rows[0].Sealed) {
+			t.Errorf("%s sees %+v, counts %v", name, rows, counts)
+		}
+	}
+	cases, _, _, err := v.Cases(t.Context(), CaseQuery{Reach: record.Reach{Villages: w.villages}})
+	if err != nil || len(cases) != 0 {
+		t.Errorf("the sealed case itself shows: %+v %v", cases, err)
+	}
+	w.inCase(k, p, drugs.RetentionReviewed{Outcome: "keep", Reasons: "保管期限表规定十年"})
+	w.await(f)
+	_, _, counts, _, err := v.Worklist(t.Context(), WorklistQuery{Reach: record.Reach{Villages: w.villages}, Office: w.villages, Today: w.now})
+	if err != nil || counts["upcoming"] != 1 {
+		t.Errorf("once reviewed it comes up again later: %v %v", counts, err)
+	}
+}
+
 // Ensure that what changes nothing in the views moves the position they show without a commit, unless it is much; and that
 // a clean end stores the position, while after a crash the views are behind but right.
 func TestIdle(t *testing.T) {

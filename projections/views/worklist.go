@@ -17,7 +17,8 @@ import (
 // done, excused and cancelled, and means the first three when empty.
 type WorklistQuery struct {
 	Reach    record.Reach
-	Officer  uuid.UUID // who owes the duty, or owed it when it ended
+	Office   []uuid.UUID // villages of the township office that asks: what it owes in sealed cases shows to it
+	Officer  uuid.UUID   // who owes the duty, or owed it when it ended
 	Village  uuid.UUID
 	Case     uuid.UUID
 	Standing []string
@@ -39,6 +40,7 @@ type DutyRow struct {
 	Village    uuid.UUID
 	Holder     uuid.UUID // who owes it now; of an ended duty: who owed it then
 	Standing   string    // on the day asked about
+	Sealed     bool      // the case: whoever shows the row leaves out whose it is
 }
 
 // CountLimit is where counting ended duties stops: so many stands for so many or more.
@@ -64,7 +66,8 @@ func (v *Views) Worklist(ctx context.Context, q WorklistQuery) (rows []DutyRow, 
 	}
 	var l *worklist
 	position, err = v.consistent(ctx, func(r *reader) (uint64, error) {
-		l = &worklist{r: r, q: q, limit: pageSize(q.Limit), today: dayNumber(record.DayOf(q.Today)), reach: r.s.reachOf(q.Reach)}
+		l = &worklist{r: r, q: q, limit: pageSize(q.Limit), today: dayNumber(record.DayOf(q.Today)), reach: r.s.reachOf(q.Reach),
+			office: r.s.reachOf(record.Reach{Villages: q.Office}).villages}
 		return l.run()
 	})
 	if err != nil {
@@ -96,6 +99,7 @@ type worklist struct {
 	limit  int
 	today  int64
 	reach  reach
+	office []int64
 	scopes []scope                             // walked for the page
 	check  func(k *caseRow, holder int64) bool // what the scopes alone do not ensure; nil: nothing
 	plus   []scope                             // summed up for counts
@@ -159,6 +163,9 @@ func (l *worklist) choose() {
 		l.plus = []scope{scopeOf(inVillage, village), scopeOf(sealedIn, village)}
 	case hasVillage && inReach:
 		l.scopes = []scope{scopeOf(inVillage, village)}
+		if slices.Contains(l.office, village) {
+			l.scopes = append(l.scopes, scopeOf(sealedOffice, village))
+		}
 		l.plus = l.scopes
 	case hasVillage && me != 0:
 		l.scopes = mine
@@ -177,6 +184,10 @@ func (l *worklist) choose() {
 		}
 		if l.reach.all {
 			l.scopes = append(l.scopes, scopeOf(sealedAway, 0))
+		} else {
+			for _, v := range l.office {
+				l.scopes = append(l.scopes, scopeOf(sealedOffice, v))
+			}
 		}
 		l.plus = l.scopes
 	}
@@ -197,8 +208,10 @@ func (l *worklist) chooseOfficer(officer, village int64, hasVillage, inReach boo
 		}
 	case officer == me && hasVillage: // what names an officer in person is his to see, whatever else he may
 		l.plus, l.check = []scope{pairOf(heldIn, village, officer)}, func(k *caseRow, _ int64) bool { return k.village == village }
+		l.addOffice(officer, village)
 	case officer == me:
 		l.plus, l.check = l.scopes, nil
+		l.addOffice(officer, 0)
 	case me != 0:
 		l.walk = true // a colleague's duties in cases of mine: no tally knows
 	case hasVillage && inReach:
@@ -208,6 +221,18 @@ func (l *worklist) chooseOfficer(officer, village int64, hasVillage, inReach boo
 	default:
 		for _, v := range l.reach.villages {
 			l.plus = append(l.plus, pairOf(heldIn, v, officer))
+		}
+	}
+}
+
+// addOffice adds what falls to an officer of the township office in sealed cases, in one village or, when it is 0, in all.
+func (l *worklist) addOffice(officer, village int64) {
+	for _, v := range l.office {
+		if village == 0 || v == village {
+			l.scopes, l.plus = append(slices.Clip(l.scopes), scopeOf(sealedOffice, v)), append(slices.Clip(l.plus), pairOf(officePair, v, officer))
+			l.check = func(k *caseRow, holder int64) bool {
+				return (village == 0 || k.village == village) && (!k.sealed || holder == officer)
+			}
 		}
 	}
 }
@@ -312,7 +337,7 @@ func (l *worklist) line(k *caseRow, d casework.Duty, holder int64) error {
 	if err != nil {
 		return err
 	}
-	row := DutyRow{Duty: d, ID: d.ID(), Case: k.id, Program: k.program, Tier: k.tier, Standing: d.Standing(l.q.Today),
+	row := DutyRow{Duty: d, ID: d.ID(), Case: k.id, Program: k.program, Tier: k.tier, Standing: d.Standing(l.q.Today), Sealed: k.sealed,
 		Village: l.r.s.places.id(k.village), Holder: l.r.s.places.id(holder)}
 	if p != nil {
 		row.Person, row.PersonName = p.id, p.name
@@ -461,9 +486,10 @@ func (l *worklist) ofCase() error {
 	l.counts = map[string]int{"upcoming": 0, "due": 0, "overdue": 0}
 	k, err := l.r.caseBy(l.q.Case)
 	place := l.r.s.places.id
-	if err != nil || k == nil || !l.reach.sees(k) || l.q.Village != uuid.Nil && l.q.Village != place(k.village) {
+	if err != nil || k == nil || l.q.Village != uuid.Nil && l.q.Village != place(k.village) {
 		return err
 	}
+	whole := l.reach.sees(k)
 	keep := func(d casework.Duty, holder int64) error {
 		if l.q.Code != "" && d.Code != l.q.Code || l.q.Officer != uuid.Nil && l.q.Officer != place(holder) {
 			return nil
@@ -476,12 +502,15 @@ func (l *worklist) ofCase() error {
 		return l.line(k, d, holder)
 	}
 	for _, o := range k.owed {
+		if !whole && !l.owes(k, o) {
+			continue
+		}
 		if err := keep(o.Duty, o.holder); err != nil {
 			return err
 		}
 	}
 	slices.SortStableFunc(l.rows, func(a, b DutyRow) int { return a.Due.Compare(b.Due) })
-	if slices.ContainsFunc(endedStandings, l.asked) {
+	if whole && slices.ContainsFunc(endedStandings, l.asked) {
 		return query(l.r.c, `SELECT `+endedColumns+` FROM ended WHERE kase = ? ORDER BY position DESC, seq DESC`, []any{k.n}, func(st *sqlite3.Stmt) error {
 			e, err := scanEnded(st)
 			if err != nil {
@@ -491,4 +520,9 @@ func (l *worklist) ofCase() error {
 		})
 	}
 	return nil
+}
+
+// owes tells whether a duty of a sealed case is owed by the township office that asks.
+func (l *worklist) owes(k *caseRow, o owed) bool {
+	return k.sealed && o.Owner == record.TownshipOffice && slices.Contains(l.office, k.village)
 }
