@@ -16,19 +16,19 @@ import (
 // CaseHead is a case in a list.
 type CaseHead struct {
 	ID       uuid.UUID `json:"id"`
-	Program  string    `json:"program"`
-	Person   uuid.UUID `json:"person"`
+	Program  string    `json:"program,omitempty"`
+	Person   uuid.UUID `json:"person,omitzero"`
 	Name     string    `json:"name,omitempty" doc:"of the person"`
 	Village  uuid.UUID `json:"village,omitzero"`
 	Tier     string    `json:"tier,omitempty"`
 	Open     bool      `json:"open"`
-	Sealed   bool      `json:"sealed,omitempty" doc:"reads need a basis of their own (S-16)"`
+	Sealed   bool      `json:"sealed,omitempty" doc:"reads need a basis of their own (S-16); without one, and in lists, nothing else of the case shows"`
 	Erased   bool      `json:"erased,omitempty" doc:"the content was destroyed; dates and types remain"`
 	Lead     uuid.UUID `json:"lead,omitzero"`
 	Opened   time.Time `json:"opened,omitzero"`
 	Closed   time.Time `json:"closed,omitzero"`
 	LastMet  time.Time `json:"lastMet,omitzero"`
-	Revision uint64    `json:"revision" doc:"for If-Match"`
+	Revision uint64    `json:"revision,omitempty" doc:"for If-Match"`
 }
 
 // Case is a case as its file shows it.
@@ -107,7 +107,11 @@ func (s *Server) cases(ctx context.Context, in *casesQuery) (*shown[Cases], erro
 		return nil, err
 	}
 	out := Cases{Position: position, Cases: make([]CaseHead, 0, len(rows)), Next: next}
+	narrowed := in.Village != uuid.Nil || in.Program != "" || in.Tier != "" || in.Officer != uuid.Nil
 	for _, row := range rows {
+		if row.Sealed && narrowed { // to answer would say what is sealed
+			continue
+		}
 		head := caseHead(row)
 		r.sight(row.Village, row.Handlers).caseHead(&head)
 		out.Cases = append(out.Cases, head)
@@ -115,8 +119,12 @@ func (s *Server) cases(ctx context.Context, in *casesQuery) (*shown[Cases], erro
 	return show(position, out), nil
 }
 
+// caseHead is a row of a list. Of a sealed case no list says more than that there is one.
 func caseHead(row views.CaseRow) CaseHead {
-	return CaseHead{ID: row.ID, Program: row.Program, Person: row.Person, Name: row.PersonName, Village: row.Village, Tier: row.Tier, Open: row.Open, Sealed: row.Sealed,
+	if row.Sealed {
+		return CaseHead{ID: row.ID, Sealed: true}
+	}
+	return CaseHead{ID: row.ID, Program: row.Program, Person: row.Person, Name: row.PersonName, Village: row.Village, Tier: row.Tier, Open: row.Open,
 		Erased: row.Erased, Lead: row.Lead, Opened: row.Opened, Closed: row.Closed, LastMet: row.LastMet, Revision: row.Revision}
 }
 
@@ -144,7 +152,7 @@ func (s *Server) oneCase(ctx context.Context, in *caseQuery) (*shown[CaseFile], 
 			continue
 		}
 		out := show(f.Position, CaseFile{Position: f.Position, Case: s.caseFile(c, f, at.AsOf)})
-		if at == (record.At{}) {
+		if at == (record.At{}) && !f.hidden[c.ID] {
 			out.ETag = `"` + utoa(c.Revision) + `"`
 		}
 		return out, nil
@@ -159,16 +167,16 @@ func (s *Server) oneCase(ctx context.Context, in *caseQuery) (*shown[CaseFile], 
 
 // caseFile shows a case, as far as the caller may see it.
 func (s *Server) caseFile(c *record.File, f *opened, asOf time.Time) Case {
-	out := Case{CaseHead: CaseHead{ID: c.ID, Program: c.Category.Name, Revision: c.Revision, Erased: c.Erased}, Responsible: []casework.Responsibility{}, Duties: []Duty{}}
+	if f.hidden[c.ID] {
+		return Case{CaseHead: CaseHead{ID: c.ID, Sealed: true}, Responsible: []casework.Responsibility{}, Duties: []Duty{}}
+	}
+	out := Case{CaseHead: CaseHead{ID: c.ID, Program: c.Category.Name, Revision: c.Revision, Sealed: f.sealed[c.ID], Erased: c.Erased}, Responsible: []casework.Responsibility{}, Duties: []Duty{}}
 	program, ok := c.State.(casework.Program)
 	if !ok || program.Core().ID == uuid.Nil { // erased: nothing of the state is known
 		return out
 	}
 	core := program.Core()
 	out.Person, out.Village, out.Open, out.Opened, out.Closed, out.CloseReason = core.Person, core.Village, core.IsOpen(), core.Opened, core.Closed, core.CloseReason
-	if out.Sealed = f.sealed[c.ID]; f.hidden[c.ID] {
-		return out
-	}
 	out.Tier, out.Lead, out.LastMet, out.LastVisit, out.Visits, out.Services = program.Tier(), core.Lead(), core.LastMet, core.LastVisit, core.Visits, core.Services
 	out.Responsible = append(out.Responsible, core.Responsible...)
 	out.HandOver, out.Attachments = core.HandOver, core.Attachments

@@ -173,7 +173,7 @@ func (s *Server) chosen(ctx context.Context, r reach, from uuid.UUID, cases []uu
 		if !ok { // the executor says that there is none
 			row = views.CaseRow{ID: id, Program: s.anyProgram()}
 		}
-		if row.PersonName != "" && !r.sees(row) {
+		if row.PersonName != "" && (row.Sealed || !r.sees(row)) {
 			row.PersonName = ""
 		}
 		out = append(out, row)

@@ -247,7 +247,8 @@ func (s *search) add(f found) error {
 		if !s.reach.sees(k) {
 			return true
 		}
-		fits = fits || (s.q.Program == "" || k.program == s.q.Program) && (s.q.Tier == "" || k.tier == s.q.Tier) && (!s.q.OpenOnly || k.open)
+		// A sealed case finds nobody: to be found by what it is would say it (S-16).
+		fits = fits || !k.sealed && (s.q.Program == "" || k.program == s.q.Program) && (s.q.Tier == "" || k.tier == s.q.Tier) && (!s.q.OpenOnly || k.open)
 		return false
 	})
 	if !fits {
