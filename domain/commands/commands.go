@@ -155,8 +155,10 @@ type Receipt struct {
 	Proposal uuid.UUID  `json:"proposal,omitzero" doc:"set when it takes two people: nothing more than the proposal is recorded until another officer approves it"`
 	Repeated bool       `json:"repeated,omitempty" doc:"the command had been carried out before; this is the first answer again"`
 	DryRun   bool       `json:"dryRun,omitempty" doc:"nothing was recorded"`
-	At       time.Time  `json:"recordedAt"`
-	Data     []any      `json:"-"` // the events' data; only for the caller in this process
+	// Warnings are what a person should look at though the input was accepted.
+	Warnings []record.Text `json:"warnings,omitempty" doc:"what to look at, though it was accepted"`
+	At       time.Time     `json:"recordedAt"`
+	Data     []any         `json:"-"` // the events' data; only for the caller in this process
 }
 
 // Recorded is one event of a receipt.
@@ -211,6 +213,9 @@ func (x *Executor) Do(ctx context.Context, r Request) (receipt Receipt, err erro
 		}
 		receipt, err = x.attempt(ctx, row, r, stream, now, request)
 		if !errors.Is(err, journal.ErrWrongRevision) {
+			if err == nil {
+				receipt.Warnings = row.Warnings(r.Input)
+			}
 			return receipt, err
 		}
 		x.Metrics.conflict(r.Command)

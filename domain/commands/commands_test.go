@@ -293,6 +293,34 @@ func TestCitizenIDIsUnique(t *testing.T) {
 	}
 }
 
+// Ensure that whoever gives a citizen id of 15 digits is told that it was extended, in a dry run, in the receipt and in its
+// repeat (GB 11643).
+func TestExtendedCitizenID(t *testing.T) {
+	town := commandstest.Start(t)
+	without := town.As(record.CommunityPolice, "person", "person.register", uuid.Nil, person.Register{Name: "梁平", NoCardReason: "证件遗失", Village: town.Here})
+	old := func(serial int) string {
+		id := town.NewPerson(serial).CitizenID
+		return id[:6] + id[8:17]
+	}
+	in := town.NewPerson(1)
+	in.CitizenID = old(1)
+	for _, r := range []commands.Request{
+		{Category: "person", Command: "person.register", Input: in, CommandID: uuid.New()},
+		{Category: "person", Command: "person.identify", ID: without.ID, Input: person.Identify{CitizenID: old(3)}, CommandID: uuid.New()},
+	} {
+		r.Officer = town.Officers[record.CommunityPolice]
+		for _, when := range []string{"dry run", "first", "again"} {
+			r.DryRun = when == "dry run"
+			if receipt := town.Must(r); len(receipt.Warnings) != 1 || receipt.Warnings[0] != record.Text(person.WarnExtended) {
+				t.Errorf("%s, %s: warnings %v", r.Command, when, receipt.Warnings)
+			}
+		}
+	}
+	if receipt := town.As(record.CommunityPolice, "person", "person.register", uuid.Nil, town.NewPerson(5)); len(receipt.Warnings) != 0 {
+		t.Errorf("a citizen id of 18 digits: warnings %v", receipt.Warnings)
+	}
+}
+
 // broken fails appends to streams of one category, as a crash between the reservation and the registration would.
 type broken struct {
 	commands.Journal

@@ -108,9 +108,11 @@ var Category = record.Category{
 	Events:  events,
 	Readers: []record.Grant{field, {Roles: []record.Role{record.Inspector}, Scope: record.Anywhere}, {Roles: []record.Role{record.Volunteer}, Scope: record.Caseload}},
 	Commands: slices.Concat([]record.CommandRow{
-		record.Claiming(record.Needing(record.Do("person.register", record.T("建档", "Register a person"), "D-12; D-13", register, field), needVillage), claimCitizenID).Starting().Timeless(),
-		record.Claiming(record.Do("person.identify", record.T("补录公民身份号码", "Record a citizen id"), "D-12; GB 11643", identify, office),
-			func(in Identify) []record.Claim { return claimCitizenID(Register{CitizenID: in.CitizenID}) }).Timeless(),
+		record.Warning(record.Claiming(record.Needing(record.Do("person.register", record.T("建档", "Register a person"), "D-12; D-13", register, field), needVillage), claimCitizenID),
+			func(in Register) []record.Text { return extended(in.CitizenID) }).Starting().Timeless(),
+		record.Warning(record.Claiming(record.Do("person.identify", record.T("补录公民身份号码", "Record a citizen id"), "D-12; GB 11643", identify, office),
+			func(in Identify) []record.Claim { return claimCitizenID(Register{CitizenID: in.CitizenID}) }),
+			func(in Identify) []record.Text { return extended(in.CitizenID) }).Timeless(),
 		record.Do("person.change_contact", record.T("变更联系方式", "Change the phone number"), "D-13", changeContact, field).Timeless(),
 		record.Needing(record.Do("person.change_address", record.T("变更住址", "Change the address"), "D-13", changeAddress, field),
 			func(in ChangeAddress, _ record.Given) []string { return []string{record.StreamOf("unit", in.Village)} }).Timeless(),
@@ -153,6 +155,18 @@ func claimCitizenID(in Register) []record.Claim {
 		return nil // the decision refuses it
 	}
 	return []record.Claim{{Kind: "citizenid", Value: id.String(), Taken: ErrCitizenIDTaken}}
+}
+
+// extended warns that a citizen id of 15 digits was taken for one of 18.
+func extended(citizenID string) (out []record.Text) {
+	_, warnings, err := ParseCitizenID(citizenID)
+	if err != nil {
+		return nil
+	}
+	for _, w := range warnings {
+		out = append(out, record.Text(w))
+	}
+	return out
 }
 
 func register(_ *Person, in Register, g record.Given) ([]any, error) {

@@ -162,6 +162,7 @@ type CommandRow struct {
 	Input   reflect.Type
 	needs   func(input any, g Given) []string
 	claims  func(input any) []Claim
+	warns   func(input any) []Text
 	decide  func(state any, input any, g Given) ([]any, error)
 	// Approves gives the proposal that the command approves, and a note; nil for every other command.
 	Approves func(input any) (proposal uuid.UUID, note string)
@@ -233,6 +234,20 @@ func Needing[I any](r CommandRow, needs func(I, Given) []string) CommandRow {
 func Claiming[I any](r CommandRow, claims func(I) []Claim) CommandRow {
 	r.claims = func(input any) []Claim { return claims(input.(I)) }
 	return r
+}
+
+// Warning says what a person should look at in an input that is understood and accepted.
+func Warning[I any](r CommandRow, warns func(I) []Text) CommandRow {
+	r.warns = func(input any) []Text { return warns(input.(I)) }
+	return r
+}
+
+// Warnings lists what the receipt of an input should say beside what was recorded.
+func (r *CommandRow) Warnings(input any) []Text {
+	if r.warns == nil {
+		return nil
+	}
+	return r.warns(input)
 }
 
 // Needs lists the streams whose state Given.Other must answer for.
