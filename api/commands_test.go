@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -10,6 +11,9 @@ import (
 	"github.com/google/uuid"
 
 	"yidang/api"
+	"yidang/domain/commands"
+	"yidang/domain/person"
+	"yidang/domain/record"
 )
 
 // someone is a valid registration; the citizen ids are of the test range 999999.
@@ -46,6 +50,21 @@ func TestRoutesOfCatalog(t *testing.T) {
 				t.Errorf("%s: %+v does not name %q", row.Name, op, row.Source)
 			}
 		}
+	}
+}
+
+// Ensure that the files of people who look the same come with the refusal, masked.
+func TestLookalikes(t *testing.T) {
+	w := newTown(t, nil).build()
+	c := w.signIn("cadre")
+	alike := person.Lookalike{ID: uuid.New(), CitizenID: person.CitizenID(idWang).Masked(), Birth: true}
+	w.x.Precheck = func(context.Context, *record.CommandRow, commands.Request) error {
+		return &person.LooksKnown{Files: []person.Lookalike{alike}}
+	}
+	a := c.post("/v1/person/register?dryRun=true", w.someone("王测试", idLi, "前进村"))
+	expect(t, "register", a, 409, "refused")
+	if a.text("lookalikes.0.id") != alike.ID.String() || a.text("lookalikes.0.citizenId") != alike.CitizenID || a.text("lookalikes.0.sameBirth") != "true" || a.text("field") != "differentFrom" {
+		t.Errorf("answered %s", a)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"yidang/api/auth"
 	"yidang/domain/commands"
+	"yidang/domain/person"
 	"yidang/domain/record"
 	"yidang/domain/staff"
 )
@@ -86,6 +87,8 @@ type Problem struct {
 	Reference string       `json:"reference,omitempty" doc:"of an internal error: quote it to the administrator"`
 	Errors    []FieldError `json:"errors,omitempty" doc:"each field that is wrong, when several are"`
 
+	Lookalikes []person.Lookalike `json:"lookalikes,omitempty" doc:"of a registration: files of people who may be the same"`
+
 	wait int // seconds for Retry-After
 }
 
@@ -147,6 +150,10 @@ func (s *Server) problem(ctx context.Context, err error) *Problem {
 	var several *invalidInput
 	if errors.As(err, &several) && len(several.fields) > 1 {
 		out.Errors = several.fields
+	}
+	var known *person.LooksKnown
+	if errors.As(err, &known) {
+		out.Lookalikes = known.Files
 	}
 	if errors.Is(err, auth.ErrLocked) {
 		out.wait = int(staff.LockFor.Seconds())

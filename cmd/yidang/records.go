@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -144,9 +145,6 @@ func (r *records) close() error {
 
 // Refusals that only the views can know of. They are advice for people: a moment behind, and no invariant.
 var (
-	errLooksKnown = &record.Problem{Kind: record.Refused, Field: "differentFrom", Rule: "D-12",
-		Message: "people with the same name and birth day, or name and phone, have files", Zh: "已有姓名与出生日期（或电话）相同的档案",
-		Remedy: "look at GET /v1/people?q=NAME; work in the existing file, or name those who are somebody else in differentFrom"}
 	errCaseKept = &record.Problem{Kind: record.Refused, Rule: "PIPL 47", Message: "the person has a case whose content is kept", Zh: "该人员仍有保存中的案件档案",
 		Remedy: "erase the cases first, each on its own ground"}
 	errCaseOpen = &record.Problem{Kind: record.Refused, Field: "person", Rule: "D-12", Message: "the person has an open case of this program",
@@ -195,17 +193,23 @@ func (r *records) checkDuplicates(ctx context.Context, in person.Register) error
 	if idErr == nil {
 		birth = id.BirthDate()
 	}
+	in.Phone = strings.TrimSpace(in.Phone)
 	found, err := r.views.Duplicates(ctx, name, birth, in.Phone)
 	if err != nil {
 		return err
 	}
+	var alike []person.Lookalike
 	for _, p := range found {
 		if idErr == nil && p.CitizenID != "" { // two citizen ids are two people, or the same one, which the claim refuses
 			continue
 		}
 		if !slices.Contains(in.DifferentFrom, p.ID) {
-			return errLooksKnown
+			alike = append(alike, person.Lookalike{ID: p.ID, CitizenID: person.CitizenID(p.CitizenID).Masked(),
+				Birth: !birth.IsZero() && p.Birth.Equal(record.DayOf(birth)), Phone: in.Phone != "" && p.Phone == in.Phone})
 		}
+	}
+	if len(alike) > 0 {
+		return &person.LooksKnown{Files: alike}
 	}
 	return nil
 }
