@@ -22,6 +22,8 @@
 //     the metadata binds each field of the sealed data (catalog/commit.go), so that some can be shown and others not.
 //     Ciphertext is left out: it would prove nothing, and it would outlive its key in other people's hands.
 //   - The page says what the lines say. Verify makes it again and compares.
+//   - An attachment that a shown event names is in the zip, or stated to be left out, with the reason. A picture is always left
+//     out. That one is missing or altered is the server's word.
 //   - That nothing newer is missing, that the streams are all of the person's, who the uuids are, and that a key is
 //     destroyed, is the server's word under its signature. The report says so.
 //   - The keys that are trusted come from whoever checks, never from the zip.
@@ -35,7 +37,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"iter"
 	"os"
@@ -47,7 +48,6 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"yidang/domain/attachments"
-	"yidang/domain/casework"
 	"yidang/domain/catalog"
 	"yidang/domain/journal"
 	"yidang/domain/notary"
@@ -274,65 +274,6 @@ func idsIn(data []byte) (ids []uuid.UUID) {
 		}
 	}
 	return ids
-}
-
-// papers takes the attachments along that the shown events name.
-func (b *builder) papers(ctx context.Context) error {
-	there := map[string]bool{}
-	for _, c := range b.chapters {
-		for _, e := range c.events {
-			d, ok := e.Data.(casework.AttachmentAdded)
-			if !ok || d.SHA256 == "" {
-				continue
-			}
-			name := attachmentName(d.Attachment)
-			if there[name] {
-				continue
-			}
-			why, err := b.paper(ctx, c.name, name, d.Attachment)
-			if err != nil {
-				return err
-			}
-			if there[name] = why == ""; why != "" {
-				b.manifest.Left = append(b.manifest.Left, Left{SHA256: d.SHA256, Event: e.ID, Why: why})
-			}
-		}
-	}
-	return nil
-}
-
-// paper reads an attachment twice: first to know that it is whole, and its checksum, then to write it.
-func (b *builder) paper(ctx context.Context, stream, name string, a casework.Attachment) (why string, err error) {
-	switch {
-	case b.Attachments == nil:
-		return WhyNotShown, nil
-	case a.Sensitive():
-		return WhyPicture, nil
-	}
-	pass := func(use func(io.Reader) error) error {
-		r, _, err := b.Attachments.Get(ctx, stream, attachments.Ref{SHA256: a.SHA256})
-		if err != nil {
-			return err
-		}
-		return errors.Join(use(r), r.Close())
-	}
-	sum, size := crc32.NewIEEE(), int64(0)
-	err = pass(func(r io.Reader) (err error) {
-		size, err = io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, 64<<10))
-		return err
-	})
-	switch {
-	case errors.Is(err, attachments.ErrMissing):
-		return WhyMissing, nil
-	case record.KindOf(err) == record.Erased:
-		return WhyErased, nil
-	case errors.Is(err, attachments.ErrAltered):
-		return WhyAltered, nil
-	case err != nil:
-		return "", err
-	}
-	b.manifest.Files = append(b.manifest.Files, File{name, size, a.SHA256})
-	return "", pass(func(r io.Reader) error { return b.out.add(name, size, sum.Sum32(), r) })
 }
 
 // proofs proves every event against one checkpoint.

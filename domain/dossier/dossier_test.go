@@ -20,7 +20,7 @@ func TestFullDossier(t *testing.T) {
 	o.Font = fontPath
 	raw, m := w.build(o)
 	r := w.true(raw)
-	if r.Events != 12 || r.Open != 12 || r.Attachments != 1 || !r.PageChecked || len(r.NotProved) != 4 {
+	if r.Events != 12 || r.Open != 12 || r.Attachments != 1 || !r.PageChecked || len(r.NotProved) != 5 || !says(r.NotProved, "why 1 attachments are left out") {
 		t.Errorf("the report: %+v", r)
 	}
 	if len(m.Left) != 1 || m.Left[0].Why != WhyPicture {

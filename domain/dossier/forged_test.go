@@ -185,6 +185,17 @@ func (f *forgery) drop(name string) {
 	f.names = slices.DeleteFunc(f.names, func(n string) bool { return n == name })
 }
 
+// leaveOut takes the one attachment out and states why.
+func (f *forgery) leaveOut(t *testing.T, event uuid.UUID, why string) {
+	t.Helper()
+	for _, n := range slices.Clone(f.names) {
+		if sha, ok := strings.CutPrefix(n, "attachments/"); ok {
+			f.drop(n)
+			f.manifest.Left = append(f.manifest.Left, Left{SHA256: strings.TrimSuffix(sha, ".pdf"), Event: event, Why: why})
+		}
+	}
+}
+
 func (f *forgery) lines(name string) [][]byte {
 	return bytes.SplitAfter(bytes.TrimSuffix(f.files[name], []byte("\n")), []byte("\n"))
 }
@@ -282,6 +293,9 @@ func TestForgedWithTheKey(t *testing.T) {
 				}
 			}
 		}},
+		{"a paper is left out as a picture", "the entry says that it is none", func(t *testing.T, f *forgery) { f.leaveOut(t, decode(t, f, 5).Event, WhyPicture) }},
+		{"a paper is left out as not asked for", "for another reason", func(t *testing.T, f *forgery) { f.leaveOut(t, decode(t, f, 5).Event, WhyNotShown) }},
+		{"a paper is left out for a reason of entries", "does not say why", func(t *testing.T, f *forgery) { f.leaveOut(t, decode(t, f, 5).Event, WhySkeleton) }},
 		{"a file is added", "has no place in a dossier", func(_ *testing.T, f *forgery) {
 			f.names, f.files["readme.html"] = append(f.names, "readme.html"), []byte("read me first")
 		}},

@@ -18,7 +18,7 @@ import (
 
 // Manifest says what a dossier is and lists every file in it. The log's key signs its hash.
 type Manifest struct {
-	Form      int       `json:"form"`   // of the dossier: 1
+	Form      int       `json:"form"`   // of the dossier, see manifestForm
 	Tool      string    `json:"tool"`   // version of yidang that made it
 	Origin    string    `json:"origin"` // of the log
 	Person    uuid.UUID `json:"person"`
@@ -62,7 +62,8 @@ type File struct {
 }
 
 const (
-	manifestForm = 1
+	manifestForm = 2
+	addedOnly    = 1 // the form that has only those attachments that were added by themselves, none that other events name
 	manifestName = "manifest.json"
 	noteName     = "manifest.note"
 

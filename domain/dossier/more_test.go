@@ -23,6 +23,7 @@ import (
 	"yidang/domain/commands"
 	"yidang/domain/notary"
 	"yidang/domain/person"
+	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
 )
 
@@ -170,6 +171,62 @@ func TestPapers(t *testing.T) {
 		if len(m.Left) != 3 || m.Left[0].Why != c.why {
 			t.Errorf("%v: left out %+v", c.err, m.Left)
 		}
+	}
+}
+
+// Ensure that the papers of a test, an agreement and a correction come along like those that were added by themselves; that
+// a size which an entry has wrong does not make a true dossier a forgery; and that what the store has as a picture is never
+// taken out, whatever an entry calls it (S-3).
+func TestPapersOfOtherEntries(t *testing.T) {
+	w := start(t)
+	w.life()
+	w.file = w.As(record.CommunityPolice, "drugs", "drugs.open", uuid.Nil, openAgain(w)).ID
+	w.streams = append(w.streams, record.StreamOf("drugs", w.file))
+	put := func(content string) casework.Attachment {
+		t.Helper()
+		ref, err := w.store.Put(t.Context(), record.StreamOf("drugs", w.file), strings.NewReader(content), attachments.Info{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return casework.Attachment{SHA256: ref.SHA256, Size: ref.Size, MediaType: ref.MediaType, Name: "扫描件"}
+	}
+	const png = "\x89PNG\r\n\x1a\n and so on"
+	report, scan, later, photo, body := put("%PDF-1.4\nreport"), put("%PDF-1.4\nscan"), put("%PDF-1.4\nlater"), put(png), put(png+"!")
+	second := w.Officer("p.second", 1, record.CommunityPolice, w.Station)
+	w.As(record.CommunityPolice, "drugs", "drugs.record_urine_test", w.file, drugs.RecordUrineTest{Stage: "on-site", Kind: "unscheduled", Testers: []uuid.UUID{w.Officers[record.CommunityPolice], second}, Collector: second,
+		Result: "negative", ReportNumber: "清测1号", ReportIssuer: "派出所", Told: true, Signature: "signed", Report: &report, Media: []drugs.Media{{Attachment: photo, Shows: "sealing"}}})
+	scan.Size++ // before the store was asked, whatever was sent was recorded
+	signed := w.As(record.TownshipOffice, "drugs", "drugs.sign_agreement", w.file, drugs.SignAgreement{Schedule: []drugs.TestStep{{Months: 12, EveryDays: 30}}, Attachment: &scan})
+	w.As(record.TownshipOffice, "drugs", "record.correct_event", w.file, record.CorrectEvent{Event: signed.Events[0].ID, Values: map[string]any{"number": "补1号"}, Reason: "漏填编号"})
+	w.As(record.TownshipOffice, "drugs", "drugs.sign_agreement", w.file, drugs.SignAgreement{Schedule: []drugs.TestStep{{Months: 6, EveryDays: 60}}})
+	body.MediaType = "application/pdf"
+	w.As(record.TownshipOffice, "drugs", "casework.add_attachment", w.file, casework.AddAttachment{Attachment: body, Title: "所谓文件"})
+	w.As(record.TownshipOffice, "drugs", "casework.add_attachment", w.file, casework.AddAttachment{Attachment: later, Title: "补充"})
+	raw, m := w.build(w.options())
+	r := w.true(raw)
+	_, files := contents(t, raw)
+	for _, a := range []casework.Attachment{report, scan, later} {
+		if files[attachmentName(a)] == nil || !bytes.Contains(files["index.html"], []byte(`href="`+attachmentName(a))) {
+			t.Errorf("%s did not come along, or the page does not lead to it", a.SHA256)
+		}
+	}
+	whys := map[string]string{}
+	for _, l := range m.Left {
+		whys[l.SHA256] = l.Why
+	}
+	if len(m.Left) != 3 || whys[photo.SHA256] != WhyPicture || whys[body.SHA256] != WhyOtherwise {
+		t.Errorf("left out: %+v", m.Left)
+	}
+	if r.Attachments != 5 { // the scan by the agreement and by its correction, and that of the first case
+		t.Errorf("%d papers", r.Attachments)
+	}
+	if bytes.Contains(raw, []byte(png)) {
+		t.Error("a picture was taken out")
+	}
+	f := takeApart(t, raw)
+	f.drop(attachmentName(report))
+	if _, err := w.verify(f.sign(t, w.signer)); err == nil || !strings.Contains(err.Error(), "the attachment is missing") {
+		t.Errorf("without the report: %v", err)
 	}
 }
 

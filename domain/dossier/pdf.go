@@ -210,7 +210,7 @@ func (p *printer) told(t Told) {
 	if a := t.Approved; a != nil {
 		p.say("", 9, 5, "经第二人批准 approved by a second person: "+a.Who+", "+clock(a.When))
 	}
-	if a := t.Paper; a != nil {
+	for _, a := range t.Papers {
 		p.say("", 9, 5, "附件 attachment: "+a.Title+" "+a.File+a.Why.Zh+" SHA-256 "+a.SHA256)
 	}
 	role := strings.Trim(t.Role.Zh+"，"+t.Unit, "，")

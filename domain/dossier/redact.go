@@ -69,7 +69,11 @@ const (
 	WhyAltered    = "altered"
 	WhyErased     = "erased"
 	WhyNotShown   = "not-asked"
+	WhyOtherwise  = "stored-as-picture"
 )
+
+// whysLeft are the reasons for which an attachment is left out.
+var whysLeft = []string{WhyPicture, WhyMissing, WhyAltered, WhyErased, WhyNotShown, WhyOtherwise}
 
 // whys gives each reason in words, with its source.
 var whys = map[string]record.Text{
@@ -81,6 +85,7 @@ var whys = map[string]record.Text{
 	WhyAltered:    record.T("附件库中的此附件已被改动，不予出示", "the attachment in the store was altered and is not shown"),
 	WhyErased:     record.T("密钥已依法销毁，内容不可恢复", "the key was destroyed by law; the content is gone"),
 	WhyNotShown:   record.T("本次未要求附件", "attachments were not asked for"),
+	WhyOtherwise:  record.T("记录所称类型不符：附件库中的是影像资料，不得导出（S-3）", "the entry calls it something else, and the store has a picture: pictures are not taken out of the system (S-3)"),
 }
 
 // event says why the content of an event is withheld: hidden is nil when all of it is. An empty reason means that all of

@@ -84,6 +84,12 @@ func (r *Report) say(m *Manifest) {
 	if len(r.Witnesses) == 0 {
 		not("没有经核验的见证人副署：持有日志密钥的人可能给不同的人看不同的历史", "no witness that you trust has cosigned: whoever holds the log's key could show different histories to different people")
 	}
+	if n := len(m.Left); n > 0 {
+		not("%d 份附件未出示：其哈希是当时记录的，未出示的原因（缺失、被改动、已销毁等）以服务器签名的声明为准", "why %d attachments are left out (missing, altered, erased or other): on the server's word; their hashes are what was recorded", n)
+	}
+	if m.Form == addedOnly {
+		not("本卷宗为早期格式：检测、协议、决定等记录所附的文件未收入", "the dossier is of an early form: attachments that tests, agreements, decisions and other entries name were not taken into it")
+	}
 	if r.Withheld > 0 {
 		not("%d 条的内容未出示，只证明其存在、时间和经办人", "the content of %d entries is withheld: that they exist, when and by whom, is proved", r.Withheld)
 	}

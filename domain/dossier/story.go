@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"yidang/domain/casework"
 	"yidang/domain/catalog"
 	"yidang/domain/person"
 	"yidang/domain/record"
@@ -93,7 +92,7 @@ type Told struct {
 	Voided   *Beside
 	Corrects []Beside // what it should have said, oldest first: the last one holds
 	Approved *Beside  // by whom, when it was recorded by two people
-	Paper    *Paper
+	Papers   []Paper
 	Fields   []Shown
 }
 
@@ -152,11 +151,12 @@ func (b *book) timeline() []Told {
 			if by := approved[e.Meta.Command]; by != nil && e.Type != record.ApprovedType {
 				t.Approved = by
 			}
-			if d, ok := e.Data.(casework.AttachmentAdded); ok {
-				t.Paper = &Paper{Title: d.Title, SHA256: d.SHA256, File: attachmentName(d.Attachment)}
-				if why, out := left[d.SHA256+e.ID.String()]; out {
-					t.Paper.File, t.Paper.Why = "", whys[why]
+			for _, a := range b.papersOf(c, i) {
+				p := Paper{Title: a.title, SHA256: a.SHA256, File: attachmentName(a.Attachment)}
+				if why, out := left[a.SHA256+e.ID.String()]; out {
+					p.File, p.Why = "", whys[why]
 				}
+				t.Papers = append(t.Papers, p)
 			}
 			out = append(out, t)
 		}
@@ -309,20 +309,4 @@ func lag(d time.Duration) record.Text {
 	}
 	days := int(d.Hours() / 24)
 	return record.T(fmt.Sprintf("%d 天", days), fmt.Sprintf("%d days", days))
-}
-
-// extensions of attachments, by media type.
-var extensions = map[string]string{
-	"application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png", "image/heic": ".heic", "image/webp": ".webp", "text/plain": ".txt",
-	"application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
-	"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet":       ".xlsx",
-}
-
-// attachmentName is the place of an attachment in the dossier.
-func attachmentName(a casework.Attachment) string {
-	ext, ok := extensions[a.MediaType]
-	if !ok {
-		ext = ".bin"
-	}
-	return "attachments/" + a.SHA256 + ext
 }

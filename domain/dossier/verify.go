@@ -10,14 +10,12 @@ import (
 	"hash/crc32"
 	"io"
 	"slices"
-	"strings"
 
 	"filippo.io/torchwood"
 	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"yidang/domain/casework"
 	"yidang/domain/catalog"
 	"yidang/domain/notary"
 	"yidang/domain/person"
@@ -76,6 +74,8 @@ type verifier struct {
 	tree   tlog.Tree
 	events map[uuid.UUID]bool
 	shown  int64
+
+	notAsked bool // an attachment is left out because none was asked for
 }
 
 func (v *verifier) fail(f *Fault) {
@@ -132,7 +132,7 @@ func (v *verifier) open(size int64) {
 		v.checksum(v.files[n], io.Discard)
 	}
 	m, err := decodeManifest(raw)
-	if err != nil || m.Form != manifestForm || m.Origin != origin {
+	if err != nil || m.Form < addedOnly || m.Form > manifestForm || m.Origin != origin {
 		v.fail(fault(manifestName, "不是本版本认识的清单", "it is not a manifest that this version knows").because(err))
 		return
 	}
@@ -381,46 +381,6 @@ func (v *verifier) redaction(c *chapter, l *line, st *streamState) *Fault {
 		return wrong
 	}
 	return nil
-}
-
-// papers checks that each attachment that is named is there, or stated to be left out.
-func (v *verifier) papers(int64) {
-	left := map[Left]bool{}
-	for _, l := range v.manifest.Left {
-		if _, known := whys[l.Why]; !known {
-			v.fail(fault(manifestName, "附件未出示的原因不明", "it does not say why an attachment is left out"))
-		}
-		left[Left{SHA256: l.SHA256, Event: l.Event}] = true
-	}
-	for _, c := range v.chapters {
-		for _, e := range c.events {
-			d, ok := e.Data.(casework.AttachmentAdded)
-			if !ok || d.SHA256 == "" {
-				continue
-			}
-			out := Left{SHA256: d.SHA256, Event: e.ID}
-			name := attachmentName(d.Attachment)
-			f, there := v.files[name]
-			if left[out] {
-				delete(left, out)
-			} else if !there || f.size != d.Size {
-				v.fail(fault(name, "缺少附件，或大小不符", "the attachment is missing, or of another size").of(e.ID))
-			}
-			if there {
-				v.used[name] = true
-				v.report.Attachments++
-			}
-		}
-	}
-	if len(left) > 0 {
-		v.fail(fault(manifestName, "列出了未出示的附件，却没有相应记录", "it lists an attachment as left out that no entry names"))
-	}
-	// That a file's content has the SHA-256 that its name says is what the manifest's hash must say too.
-	for _, f := range v.report.Manifest.Files {
-		if rest, ok := strings.CutPrefix(f.Name, "attachments/"); ok && !strings.HasPrefix(rest, f.SHA256) {
-			v.fail(fault(f.Name, "附件内容与登记的哈希不符", "its content does not have the hash that was recorded"))
-		}
-	}
 }
 
 // pages makes the page again from what was checked.
