@@ -10,7 +10,7 @@
 //     the duty to visit.
 //   - A hand-over is proposed, then accepted or declined by the one who takes over; until then the old lead is
 //     responsible.
-//   - Nothing is recorded in a closed case except attachments, notes and voids.
+//   - Nothing is recorded in a closed case except attachments, notes, voids, and what the program still owes there.
 //   - Whatever event names an attachment, it is one of the case: it must lie in the case's store when the event is recorded,
 //     and be what the event says.
 //   - A picture is seen by whoever gave a reason that a second person approved, for a limited time (S-3).

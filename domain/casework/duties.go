@@ -120,7 +120,7 @@ func Track(state any, e record.Event) {
 		return
 	}
 	for i := 0; i < len(c.Duties.Open); {
-		if d, ok := rules.Duty(c.Duties.Open[i].Code); ok && d.Closed {
+		if d, ok := rules.Duty(c.Duties.Open[i].Code); ok && (d.Closed || d.Lasting) {
 			i++
 			continue
 		}
@@ -129,7 +129,7 @@ func Track(state any, e record.Event) {
 }
 
 // owes tells whether a duty is owed in the case as it stands: open, or closed.
-func (c *Case) owes(d *policy.Duty) bool { return c.IsOpen() != d.Closed }
+func (c *Case) owes(d *policy.Duty) bool { return d.Lasting || c.IsOpen() != d.Closed }
 
 func track(p Program, rules *policy.Rules, d *policy.Duty, e *record.Event, f *record.Facets) {
 	c, key := p.Core(), ""

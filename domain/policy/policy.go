@@ -69,8 +69,10 @@ type Duty struct {
 	Limit Limit `json:"limit"`
 	// Again starts the next instance when one is fulfilled.
 	Again bool `json:"again,omitempty"`
-	// Closed duties are owed in closed cases, and only there; closing a case ends all others.
-	Closed bool `json:"closed,omitempty"`
+	// Closed duties are owed in closed cases, and only there. Lasting ones outlive the closing, unless it is among their Ends.
+	// Closing a case ends all others.
+	Closed  bool `json:"closed,omitempty"`
+	Lasting bool `json:"lasting,omitempty"`
 	// Ahead is how many days before the due day the duty shows as due; earlier it is upcoming.
 	Ahead int `json:"ahead"`
 }

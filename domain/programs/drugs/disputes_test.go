@@ -89,7 +89,7 @@ func TestDisputeToTheEnd(t *testing.T) {
 		t.Errorf("facets %+v", f)
 	}
 	wantStanding(t, s, "2026-05-08", "negative")
-	if got := state(s).CleanSince().Format(record.Day); got != "2026-03-02" {
+	if got := state(s).CleanSince(recordtest.Time(t, "2030-01-01")).Format(record.Day); got != "2026-03-02" {
 		t.Errorf("clean since %s: the overturned result must not count", got)
 	}
 	ref := refer("relapse")

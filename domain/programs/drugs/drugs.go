@@ -15,7 +15,8 @@
 //   - Three refusals of tests, three absences without leave, or more than thirty days of them are a serious breach
 //     (戒毒条例 20). What follows is a referral to the police and nothing else: isolation is ordered by county public
 //     security, and their decision is recorded with its document (S-1). No command here orders or restricts anything.
-//   - Three years clean end dynamic control (戒毒条例 7): the review is due of itself; then the file is sealed (S-16).
+//   - Three years clean end dynamic control (戒毒条例 7): the review is due of itself, also in a case that closed because its
+//     term had ended; then the file is sealed (S-16).
 package drugs
 
 import (
@@ -154,7 +155,7 @@ func (c *Case) DutyDate(d *policy.Duty, from time.Time) (time.Time, bool) {
 	case "term-end":
 		return c.TermEnd()
 	case "delisting-review":
-		return policy.AddPeriod(c.CleanSince(), CleanYears, 0, 0), c.Delisted.IsZero()
+		return c.delistingDue(), c.Delisted.IsZero()
 	case "leave-return":
 		for _, l := range slices.Backward(c.Leaves) {
 			if l.Answer == "granted" && l.Returned.IsZero() {

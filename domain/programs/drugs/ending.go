@@ -132,12 +132,12 @@ var endingCommands = []record.CommandRow{
 	record.Do("drugs.seal_file", record.T("封存档案", "Seal the file"), "S-16; 治安管理处罚法 136", sealFile, police, office),
 }
 
-// CleanSince is the day from which no relapse is known: the opening, the last positive test that was not overturned, or
-// a relapse that a review found. A positive that can still be contested counts until it is overturned.
-func (c *Case) CleanSince() time.Time {
+// CleanSince is the day from which no relapse is known at a time: the opening, the last positive test that was final by
+// then, or a relapse that a review found.
+func (c *Case) CleanSince(at time.Time) time.Time {
 	since := c.Opened
 	for _, t := range c.Tests {
-		if t.Result == Positive && !t.Transcribed && t.At.After(since) {
+		if t.Result == Positive && t.Final(at) && t.At.After(since) {
 			since = t.At
 		}
 	}
@@ -145,6 +145,24 @@ func (c *Case) CleanSince() time.Time {
 		since = c.Relapsed
 	}
 	return record.DayOf(since)
+}
+
+// delistingDue is the day of the review as things stand. A positive that was told and is not disputed becomes final by the
+// lapse of days, which is no event: the day reckons with it at once, and is moved back by a dispute. The review itself looks
+// at what is final on its own day.
+func (c *Case) delistingDue() time.Time {
+	return policy.AddPeriod(c.CleanSince(endOfTime), CleanYears, 0, 0)
+}
+
+var endOfTime = time.Date(9999, 12, 31, 0, 0, 0, 0, record.Zone)
+
+// mayReview lets dynamic control be reviewed in a case that was closed because its term had ended: after a relapse the three
+// years end later than the term, and nothing else would ever end the control (戒毒条例 7; S-16).
+func (c *Case) mayReview(g record.Given) error {
+	if !c.Closed.IsZero() && c.CloseReason == "term-ended" {
+		return nil
+	}
+	return casework.MustBeOpen(c, g)
 }
 
 func recordMove(c *Case, in RecordMove, g record.Given) ([]any, error) {
@@ -170,11 +188,11 @@ func confirmMove(c *Case, in ConfirmMove, g record.Given) ([]any, error) {
 }
 
 func reviewDelisting(c *Case, in ReviewDelisting, g record.Given) ([]any, error) {
-	err := firstOf(casework.MustBeOpen(c, g), DelistingOutcomes.Check("outcome", in.Outcome), text("reasons", in.Reasons, 4, 2000))
+	err := firstOf(c.mayReview(g), DelistingOutcomes.Check("outcome", in.Outcome), text("reasons", in.Reasons, 4, 2000))
 	if err != nil {
 		return nil, err
 	}
-	since := c.CleanSince()
+	since := c.CleanSince(g.Occurred)
 	switch clean := !record.DayOf(g.Occurred).Before(policy.AddPeriod(since, CleanYears, 0, 0)); {
 	case !c.Delisted.IsZero():
 		return nil, ErrDelisted
@@ -189,7 +207,11 @@ func reviewDelisting(c *Case, in ReviewDelisting, g record.Given) ([]any, error)
 	case in.RelapseOn != "":
 		return nil, invalid("relapseOn", "戒毒条例 7", "a day of relapse keeps dynamic control", "有复吸日期的应继续管控", "leave it out, or choose keep")
 	}
-	return []any{DelistingReviewed{Outcome: in.Outcome, CleanSince: dayText(since), RelapseOn: in.RelapseOn, Reasons: in.Reasons}}, nil
+	reviewed := DelistingReviewed{Outcome: in.Outcome, CleanSince: dayText(since), RelapseOn: in.RelapseOn, Reasons: in.Reasons}
+	if in.Outcome == "delist" && !c.IsOpen() && !c.Sealed {
+		return []any{reviewed, Sealed{Basis: "戒毒条例 7"}}, nil
+	}
+	return []any{reviewed}, nil
 }
 
 func delistingReviewed(c *Case, d DelistingReviewed, e record.Event) {

@@ -103,8 +103,14 @@ func TestDelisting(t *testing.T) {
 	wantDue(t, s, "delisting-review", "2029-03-02")
 	s.When(policeman, "2026-04-07", "drugs.record_urine_test", positive("1")).ThenRecorded("drugs.urine_test_recorded")
 	test := state(s).Tests[0].ID
-	wantDue(t, s, "delisting-review", "2029-04-07")
+	wantDue(t, s, "delisting-review", "2029-04-07") // unless it is disputed
+	for day, since := range map[string]string{"2026-04-10": "2026-03-02", "2026-04-11": "2026-04-07"} {
+		if got := state(s).CleanSince(recordtest.Time(t, day)).Format(record.Day); got != since {
+			t.Errorf("on %s clean since %s, want %s: a positive is ground for nothing before it is final", day, got, since)
+		}
+	}
 	s.When(cadre, "2026-04-08", "drugs.dispute_urine_test", drugs.DisputeUrineTest{Test: test}).ThenRecorded("drugs.urine_test_disputed")
+	wantDue(t, s, "delisting-review", "2029-03-02")
 	s.When(policeman, "2026-04-08", "drugs.decide_dispute", drugs.DecideDispute{Test: test, Outcome: "accepted", Reasons: "依法受理"}).ThenRecorded("drugs.dispute_decided")
 	s.When(policeman, "2026-04-08", "drugs.send_sample", drugs.SendSample{Test: test, To: "市实验室"}).ThenRecorded("drugs.sample_sent")
 	s.When(policeman, "2026-04-20", "drugs.record_retest", drugs.RecordRetest{Test: test, Result: "invalid", ReportNumber: "实检1", ReportIssuer: "市实验室"}).ThenRecorded("drugs.urine_test_retested")
@@ -128,6 +134,31 @@ func TestDelisting(t *testing.T) {
 		t.Errorf("sealed %t, open %t", c.Sealed, c.IsOpen())
 	}
 	s.When(policeman, "2030-07-03", "drugs.seal_file", drugs.SealFile{Basis: "治安管理处罚法 136"}).Then()
+}
+
+// Ensure that the review outlives the term: after a relapse the three years end later than it, and the closed case is still
+// reviewed, and sealed by that (DL-D6; 戒毒条例 7, 23; S-16).
+func TestDelistingAfterTheTerm(t *testing.T) {
+	s := agreed(t)
+	s.When(policeman, "2028-06-05", "drugs.record_urine_test", positive("1")).ThenRecorded("drugs.urine_test_recorded")
+	wantDue(t, s, "delisting-review", "2031-06-05")
+	s.When(policeman, "2029-03-06", "drugs.end_term", drugs.EndTerm{}).ThenRecorded("drugs.term_ended")
+	s.When(policeman, "2029-03-08", "drugs.record_release_notice", drugs.RecordReleaseNotice{Document: order("2029-03-07")}).ThenRecorded("drugs.release_notice_recorded")
+	s.When(office, "2029-03-09", "drugs.close_case", drugs.CloseCase{Reason: "term-ended"}).ThenRecorded("casework.closed")
+	wantDue(t, s, "delisting-review", "2031-06-05")
+	delist := drugs.ReviewDelisting{Outcome: "delist", Reasons: "三年来未发现复吸"}
+	s.When(policeman, "2031-06-04", "drugs.review_delisting", delist).ThenRefused(drugs.ErrNotClean)
+	s.When(policeman, "2031-06-05", "drugs.review_delisting", drugs.ReviewDelisting{Outcome: "keep", RelapseOn: "2030-01-10", Reasons: "外地公安机关通报"}).ThenRecorded("drugs.delisting_reviewed")
+	wantDue(t, s, "delisting-review", "2033-01-10")
+	s.When(policeman, "2033-01-10", "drugs.review_delisting", delist).ThenRecorded("drugs.delisting_reviewed", "drugs.sealed")
+	wantDue(t, s, "delisting-review", "")
+	if c := state(s); !c.Sealed || c.Delisted.IsZero() {
+		t.Errorf("sealed %t, delisted %v", c.Sealed, c.Delisted)
+	}
+
+	s = reported(t).When(office, "2026-04-01", "drugs.close_case", drugs.CloseCase{Reason: "death", Note: "死亡医学证明书〔2026〕1号"}).ThenRecorded("casework.closed")
+	wantDue(t, s, "delisting-review", "")
+	s.When(policeman, "2029-06-05", "drugs.review_delisting", delist).ThenRefused(casework.ErrClosed)
 }
 
 // Ensure that the other ways to close a case have their ground.

@@ -138,7 +138,7 @@ func TestTranscribedTest(t *testing.T) {
 	if got := c.Tests[0].Standing(recordtest.Time(t, "2030-01-01")); got != "positive-transcribed" {
 		t.Errorf("standing %s", got)
 	}
-	if got := c.CleanSince().Format(record.Day); got != "2026-03-02" {
+	if got := c.CleanSince(recordtest.Time(t, "2030-01-01")).Format(record.Day); got != "2026-03-02" {
 		t.Errorf("clean since %s: a transcript must not count", got)
 	}
 	ref := refer("relapse")
