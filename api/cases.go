@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -89,7 +90,7 @@ type caseQuery struct {
 
 func (s *Server) caseRoutes() {
 	who := "\n\nWho may: " + grantText(s.readersOf("")) + "."
-	read(s, huma.Operation{OperationID: "cases", Path: "/v1/cases", Tags: []string{"read"}, Summary: "List cases (案件列表)", Description: "Cases the caller may read." + who}, s.cases)
+	read(s, huma.Operation{OperationID: "cases", Metadata: map[string]any{recorded: true}, Path: "/v1/cases", Tags: []string{"read"}, Summary: "List cases (案件列表)", Description: "Cases the caller may read." + who}, s.cases)
 	read(s, huma.Operation{OperationID: "case", Metadata: map[string]any{recorded: true}, Path: "/v1/cases/{id}", Tags: []string{"read"}, Summary: "One case (案件)",
 		Description: "A case with its state and open duties; as of a day, as known at a day. The ETag is its revision." + who}, s.oneCase)
 }
@@ -116,7 +117,20 @@ func (s *Server) cases(ctx context.Context, in *casesQuery) (*shown[Cases], erro
 		r.sight(row.Village, row.Handlers).caseHead(&head)
 		out.Cases = append(out.Cases, head)
 	}
+	if err := s.recordHits(ctx, casesShown(rows, r.actor.Officer), r.actor); err != nil {
+		return nil, err
+	}
 	return show(position, out), nil
+}
+
+// casesShown lists whom a list of cases shows outside an officer's own caseload.
+func casesShown(rows []views.CaseRow, officer uuid.UUID) (people []uuid.UUID) {
+	for _, row := range rows {
+		if row.PersonName != "" && !row.Sealed && !slices.Contains(row.Handlers, officer) {
+			people = append(people, row.Person)
+		}
+	}
+	return people
 }
 
 // caseHead is a row of a list. Of a sealed case no list says more than that there is one.

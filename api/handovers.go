@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -69,6 +70,7 @@ func (s *Server) handOverRoutes() {
 		{Name: "dryRun", In: "query", Description: "true: say what would be recorded, or why not; record nothing", Schema: &huma.Schema{Type: huma.TypeBoolean}},
 		{Name: "Idempotency-Key", In: "header", Description: "a repeat with the same key gets the first answers and completes what is missing", Schema: &huma.Schema{Type: huma.TypeString}},
 	}
+	params = append(params, purposeParams()...)
 	op := func(verb, command, summary, about string) huma.Operation {
 		return huma.Operation{OperationID: "handovers-" + verb, Method: http.MethodPost, Path: "/v1/handovers/" + verb, Tags: []string{"handovers"}, Summary: summary, Parameters: params,
 			Description: about + " A result for each case.\n\nSource: D-12.\n\nWho may: " + grantText(s.grantsOf(command)) + "."}
@@ -110,6 +112,9 @@ func (s *Server) handOver(ctx huma.Context, command string, input any, from uuid
 	if from == uuid.Nil && len(cases) == 0 {
 		return nil, errNoSelection
 	}
+	if err := visitOf(ctx.Context()).why.err; err != nil {
+		return nil, err
+	}
 	r, err := s.reach(ctx.Context(), s.grantsOf(command)) // refuses who could not do it anywhere
 	if err != nil {
 		return nil, err
@@ -140,8 +145,23 @@ func (s *Server) handOver(ctx huma.Context, command string, input any, from uuid
 	}
 	wg.Wait()
 	out.count(s, ctx.Context(), errs, len(cases) == 0)
+	if err := s.recordHandOver(ctx.Context(), out.Rows, chosen, r.actor); err != nil {
+		// What became of the cases is said all the same: only the names are not shown when that cannot be recorded.
+		for i := range out.Rows {
+			out.Rows[i].Name = ""
+		}
+		_ = s.problem(ctx.Context(), err)
+	}
 	ctx.SetHeader("Yidang-Position", utoa(out.Position))
 	return out, nil
+}
+
+// recordHandOver records whom the rows name outside the caller's own caseload, as it was before.
+func (s *Server) recordHandOver(ctx context.Context, rows []HandOverRow, chosen []views.CaseRow, actor record.Actor) error {
+	named := slices.DeleteFunc(slices.Clone(chosen), func(c views.CaseRow) bool {
+		return !slices.ContainsFunc(rows, func(r HandOverRow) bool { return r.Case == c.ID })
+	})
+	return s.recordHits(ctx, casesShown(named, actor.Officer), actor)
 }
 
 // count sums up. When the cases were not named one by one, those that nobody offered to the caller are left out.

@@ -357,3 +357,70 @@ func readMatrix(t *testing.T) map[string][]string {
 	}
 	return out
 }
+
+// Ensure that whichever read answers with a person's name is one whose readings are recorded, and that each answer that
+// names somebody outside the reader's own caseload has one entry in the record. A new read that forgets it fails here.
+func TestWhoeverIsNamedIsRecorded(t *testing.T) {
+	m := newMatrix(t)
+	named := map[string]bool{}
+	for _, path := range slices.Sorted(maps.Keys(m.doc.Paths)) {
+		for method, op := range m.doc.Paths[path] {
+			reads := method == "get" || strings.HasPrefix(op.OperationID, "handovers-")
+			if op.OperationID == "" || !reads || op.OperationID == "report" { // figures without names
+				continue
+			}
+			marked := slices.ContainsFunc(op.Parameters, func(p struct{ Name, In string }) bool { return p.Name == "Yidang-Purpose" })
+			for i, role := range roles {
+				for _, c := range []*client{m.own[i], m.other[i]} {
+					before := len(m.readings())
+					a := m.answer(t, c, op, strings.ToUpper(method), path)
+					if !strings.Contains(string(a.raw), "王测试") {
+						continue
+					}
+					named[op.OperationID] = true
+					responsible := c == m.own[1] || c == m.own[3] // the lead and his helper
+					if after := len(m.readings()); !marked || !responsible && after != before+1 || responsible && after > before+1 {
+						t.Errorf("%s names somebody to %s: marked as recorded %v, %d entries", op.OperationID, role, marked, after-before)
+					}
+				}
+			}
+		}
+	}
+	for _, id := range []string{"people", "cases", "worklist", "file", "handovers-propose"} {
+		if !named[id] {
+			t.Errorf("%s named nobody: the test proves nothing of it", id)
+		}
+	}
+}
+
+// answer sends a read about the file of the matrix.
+func (m *matrix) answer(t *testing.T, c *client, op operation, method, path string) answer {
+	t.Helper()
+	for _, p := range op.Parameters {
+		if p.In == "path" {
+			path = strings.ReplaceAll(path, "{"+p.Name+"}", m.target(path, p.Name, m.officers["role0.own"]))
+		}
+	}
+	if method == http.MethodGet {
+		return c.get(path + map[string]string{"worklist": "?whose=unit", "difference": "?from=2020-01-01"}[op.OperationID])
+	}
+	in, _ := m.example(op.RequestBody.Content["application/json"].Schema).(map[string]any)
+	in["cases"] = []uuid.UUID{m.case_}
+	return c.send(method, path+"?dryRun=true", in)
+}
+
+// Ensure that a case officer's own list of duties and of cases leaves no entry: it is what he opens all day.
+func TestOwnListsAreNotRecorded(t *testing.T) {
+	m := newMatrix(t)
+	lead := m.own[1]
+	before := len(m.readings())
+	for _, path := range []string{"/v1/worklist", "/v1/worklist?whose=unit", "/v1/cases", "/v1/people"} {
+		a := lead.get(path, "Yidang-Purpose", "")
+		if !strings.Contains(string(a.raw), m.person.String()) {
+			t.Errorf("%s does not show the own case: %s", path, a)
+		}
+	}
+	if after := len(m.readings()); after != before {
+		t.Errorf("%d entries", after-before)
+	}
+}

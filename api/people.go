@@ -115,7 +115,7 @@ func (s *Server) people(ctx context.Context, in *peopleQuery) (*shown[People], e
 	if err != nil {
 		return nil, err
 	}
-	if err := s.recordHits(ctx, rows, r.actor); err != nil {
+	if err := s.recordHits(ctx, peopleShown(rows, r.actor.Officer), r.actor); err != nil {
 		return nil, err
 	}
 	out := People{Position: position, People: make([]PersonItem, 0, len(rows)), Next: next}

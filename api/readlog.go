@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -142,22 +144,21 @@ func ownCaseload(cases []*record.File, officer uuid.UUID) bool {
 	return false
 }
 
-// recordHits records whom a list showed outside the caller's own caseload.
-func (s *Server) recordHits(ctx context.Context, rows []views.PersonRow, actor record.Actor) error {
-	var people []uuid.UUID
-	for _, row := range rows {
-		own := false
-		for _, c := range row.Cases {
-			for _, h := range c.Handlers {
-				own = own || h == actor.Officer
-			}
-		}
-		if !own {
-			people = append(people, row.ID)
-		}
-	}
+// recordHits records whom a list showed outside the caller's own caseload, once for the answer; nothing when it is all his.
+func (s *Server) recordHits(ctx context.Context, people []uuid.UUID, actor record.Actor) error {
 	if len(people) == 0 {
 		return nil
 	}
-	return s.recordRead(ctx, looked{what: access.Hit, actor: actor, people: people})
+	slices.SortFunc(people, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	return s.recordRead(ctx, looked{what: access.Hit, actor: actor, people: slices.Compact(people)})
+}
+
+// peopleShown lists whom a list of people shows outside an officer's own caseload.
+func peopleShown(rows []views.PersonRow, officer uuid.UUID) (people []uuid.UUID) {
+	for _, row := range rows {
+		if !slices.ContainsFunc(row.Cases, func(c views.CaseRow) bool { return slices.Contains(c.Handlers, officer) }) {
+			people = append(people, row.ID)
+		}
+	}
+	return people
 }

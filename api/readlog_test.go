@@ -118,6 +118,7 @@ func TestCorrectionShows(t *testing.T) {
 		t.Errorf("%s", bad)
 	}
 	expect(t, "correction", cadre.post(path+"/correct-event", map[string]any{"event": visit.text("events.0.id"), "values": map[string]any{"outcome": "absent"}, "reason": "结果误选"}), 200, "")
+	w.settle()
 	line := func(query string) answer {
 		a := cadre.get("/v1/people/" + who.String() + "/timeline?type=casework.visit_recorded" + query)
 		expect(t, "timeline", a, 200, "")

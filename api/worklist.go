@@ -56,7 +56,7 @@ type WorklistDuty struct {
 }
 
 func (s *Server) worklistRoutes() {
-	read(s, huma.Operation{OperationID: "worklist", Path: "/v1/worklist", Tags: []string{"read"}, Summary: "What is due (工作清单)",
+	read(s, huma.Operation{OperationID: "worklist", Metadata: map[string]any{recorded: true}, Path: "/v1/worklist", Tags: []string{"read"}, Summary: "What is due (工作清单)",
 		Description: "Duties with the most overdue first: the caller's own, or those of all cases that he may read.\n\nWho may: " + grantText(s.readersOf("")) + "."}, s.worklist)
 }
 
@@ -73,12 +73,13 @@ func (s *Server) worklist(ctx context.Context, in *worklistQuery) (*shown[Workli
 		return nil, err
 	}
 	today := s.today(time.Time{})
-	rows, next, counts, position, err := s.options.Views.Worklist(ctx, views.WorklistQuery{Reach: r.Reach, Office: r.office, Officer: in.Officer, Village: in.Village, Case: in.Case,
+	rows, next, counts, position, err := s.options.Views.Worklist(ctx, views.WorklistQuery{Reach: r.Reach, Office: r.office, Asker: who, Officer: in.Officer, Village: in.Village, Case: in.Case,
 		Standing: in.Standing, Code: in.Code, Today: today, Limit: in.Limit, Cursor: in.Cursor})
 	if err != nil {
 		return nil, err
 	}
 	out := Worklist{Position: position, Today: dayText(today), Counts: counts, Duties: make([]WorklistDuty, 0, len(rows)), Next: next}
+	var hits []uuid.UUID
 	for _, row := range rows {
 		d := s.worklistDuty(row)
 		if row.Sealed && !sealedDuty(&d) {
@@ -86,7 +87,13 @@ func (s *Server) worklist(ctx context.Context, in *worklistQuery) (*shown[Workli
 		}
 		if r.sight(row.Village, nil).duty(&d, who) {
 			out.Duties = append(out.Duties, d)
+			if d.Person != uuid.Nil && !row.Own && row.Holder != who {
+				hits = append(hits, d.Person)
+			}
 		}
+	}
+	if err := s.recordHits(ctx, hits, r.actor); err != nil {
+		return nil, err
 	}
 	return show(position, out), nil
 }

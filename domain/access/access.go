@@ -2,7 +2,7 @@
 // rules, in plain words:
 //
 //   - Opening a file, a timeline, an attachment or a dossier is recorded before the answer is given; if it cannot be
-//     recorded, the answer is refused. So is finding somebody in a search.
+//     recorded, the answer is refused. So is finding somebody of another caseload in a search or a list, once for the answer.
 //   - Outside one's own caseload a purpose is required. Within it none is, and one entry stands for everything that one
 //     session read in one file within an hour, so that the log stays readable.
 //   - A purpose is named by those whose task it is. A sealed file is read on one of the lawful grounds only, by those roles,

@@ -19,6 +19,7 @@ type WorklistQuery struct {
 	Reach    record.Reach
 	Office   []uuid.UUID // villages of the township office that asks: what it owes in sealed cases shows to it
 	Officer  uuid.UUID   // who owes the duty, or owed it when it ended
+	Asker    uuid.UUID   // whose own caseload is marked in the rows
 	Village  uuid.UUID
 	Case     uuid.UUID
 	Standing []string
@@ -40,6 +41,7 @@ type DutyRow struct {
 	Village    uuid.UUID
 	Holder     uuid.UUID // who owes it now; of an ended duty: who owed it then
 	Standing   string    // on the day asked about
+	Own        bool      // Asker has a part in the case
 	Sealed     bool      // the case: whoever shows the row leaves out whose it is
 }
 
@@ -67,7 +69,7 @@ func (v *Views) Worklist(ctx context.Context, q WorklistQuery) (rows []DutyRow, 
 	var l *worklist
 	position, err = v.consistent(ctx, func(r *reader) (uint64, error) {
 		l = &worklist{r: r, q: q, limit: pageSize(q.Limit), today: dayNumber(record.DayOf(q.Today)), reach: r.s.reachOf(q.Reach),
-			office: r.s.reachOf(record.Reach{Villages: q.Office}).villages}
+			office: r.s.reachOf(record.Reach{Villages: q.Office}).villages, asker: r.s.places.read().n[q.Asker]}
 		return l.run()
 	})
 	if err != nil {
@@ -100,6 +102,7 @@ type worklist struct {
 	today  int64
 	reach  reach
 	office []int64
+	asker  int64                               // 0: nobody
 	scopes []scope                             // walked for the page
 	check  func(k *caseRow, holder int64) bool // what the scopes alone do not ensure; nil: nothing
 	plus   []scope                             // summed up for counts
@@ -337,7 +340,7 @@ func (l *worklist) line(k *caseRow, d casework.Duty, holder int64) error {
 	if err != nil {
 		return err
 	}
-	row := DutyRow{Duty: d, ID: d.ID(), Case: k.id, Program: k.program, Tier: k.tier, Standing: d.Standing(l.q.Today), Sealed: k.sealed,
+	row := DutyRow{Duty: d, ID: d.ID(), Case: k.id, Program: k.program, Tier: k.tier, Standing: d.Standing(l.q.Today), Sealed: k.sealed, Own: l.asker != 0 && slices.Contains(k.handlers, l.asker),
 		Village: l.r.s.places.id(k.village), Holder: l.r.s.places.id(holder)}
 	if p != nil {
 		row.Person, row.PersonName = p.id, p.name
