@@ -115,7 +115,7 @@ func TestTown(t *testing.T) {
 	w.approve("person", other, merging, w.Colleague)
 	w.As(record.CommunityMedic, "officer", "officer.break_glass", w.Officers[record.CommunityMedic], staff.BreakGlass{Person: other, Reason: "吸毒过量送医，须知病史"})
 	medic := record.Actor{Officer: w.Officers[record.CommunityMedic], Role: record.CommunityMedic, Unit: w.Here}
-	for _, d := range []access.Read{{What: access.Hit, People: []uuid.UUID{who, other}, Purpose: "supervision"}, {What: access.File, Glass: true, Purpose: "emergency", Reason: "抢救"}} {
+	for _, d := range []access.Read{{What: access.Hit, People: []uuid.UUID{who, other}, Purpose: "stand-in"}, {What: access.File, Glass: true, Purpose: "emergency", Reason: "抢救"}} {
 		r := commands.Reading{Read: d, Actor: medic}
 		r.Session = testID("session", 1)
 		if d.What == access.File {
