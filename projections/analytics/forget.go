@@ -118,13 +118,23 @@ func (s *Store) forget(ctx context.Context, files []erased) error {
 }
 
 func (s *Store) forgetSnapshots(ctx context.Context, files []erased) error {
-	return s.file.Write(ctx, func(c *sealed.Conn) error {
+	err := s.file.Write(ctx, func(c *sealed.Conn) error {
 		for _, x := range files {
 			q, err := c.Stmt(`DELETE FROM snapshots WHERE stream = ?`)
-			if err := errors.Join(err, q.BindText(1, x.stream), q.Exec()); err != nil {
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(q.BindText(1, x.stream), q.Exec()); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		err = s.file.Purge(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("remove the snapshots of erased files: %w", err)
+	}
+	return nil
 }

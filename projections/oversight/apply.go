@@ -21,6 +21,7 @@ type writer struct {
 	position uint64
 	blocks   []span // written in this transaction
 	tail     *tail  // after them
+	erases   bool
 }
 
 func (w *writer) batch(b follow.Batch) error {
@@ -218,8 +219,22 @@ func (w *writer) erased(row *entry) error {
 	if err != nil {
 		return err
 	}
-	if row.kase == row.file {
+	if err != nil {
+		return err
+	}
+	w.erases = true
+	if row.kase == row.file { // who was responsible, also as it was corrected
+		if err := exec(w.c, `UPDATE amendments SET role = 0, lead = 0, since = 0
+			WHERE target_position IN (SELECT position FROM parts WHERE person = ? AND kase = ?)`, row.person[:], row.file[:]); err != nil {
+			return err
+		}
+		if err := exec(w.c, `DELETE FROM parts WHERE person = ? AND kase = ?`, row.person[:], row.file[:]); err != nil {
+			return err
+		}
 		return w.part(row, erased, casework.Responsibility{})
+	}
+	if err := exec(w.c, `DELETE FROM links WHERE file = ?`, row.file[:]); err != nil {
+		return err
 	}
 	return w.link(row, uuid.Nil)
 }

@@ -17,6 +17,7 @@ import (
 	"yidang/domain/person"
 	"yidang/domain/record"
 	"yidang/domain/staff"
+	"yidang/domain/vault/sealed"
 	"yidang/projections/follow"
 )
 
@@ -42,6 +43,7 @@ func TestAgainstAModel(t *testing.T) {
 		m.askGlasses()
 		m.askPeople()
 		m.askPlaces()
+		m.checkErased()
 		live := content(t, x)
 		if err := x.Close(); err != nil {
 			rt.Fatal(err)
@@ -406,5 +408,22 @@ func (m *model) askPlaces() {
 		if _, ok, err := m.x.Lookup(context.Background(), id); ok || err != nil {
 			m.t.Fatalf("event %s, which is not there, is found (%v)", id, err)
 		}
+	}
+}
+
+// checkErased looks for who was responsible in a file whose key was destroyed, and what it was merged with.
+func (m *model) checkErased() {
+	err := m.x.db.Read(context.Background(), func(c *sealed.Conn) error {
+		for stream := range m.erased {
+			_, id, _ := record.SplitStream(stream)
+			n, err := single(c, `SELECT (SELECT count(*) FROM parts WHERE kase = ? AND step != 4) + (SELECT count(*) FROM links WHERE file = ? AND into_ IS NOT NULL)`, id[:], id[:])
+			if err != nil || n != 0 {
+				m.t.Fatalf("%d rows tell of the erased %s, %v", n, stream, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		m.t.Fatal(err)
 	}
 }

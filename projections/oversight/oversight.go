@@ -12,9 +12,9 @@
 //   - Questions are answered in pages by position in the log. A page examines a bounded number of rows: one that found
 //     little may be short, and says where to go on. Each answer says which position of the log it shows.
 //   - When the key of a file is destroyed its entries stay, as its events do. What only their data said cannot be told
-//     again by an index that is built later: which entry an amendment names, how a proposal was answered other than by
-//     an approval, who was responsible, which files were merged. Of a destroyed file nobody is responsible and nothing is
-//     merged in any case, and its open proposals have lapsed.
+//     again by an index that is built later: which entry an amendment names, and how a proposal was answered other than by
+//     an approval. Of a destroyed file nobody is responsible and nothing is merged, and its open proposals have lapsed: who
+//     was, and with whom, is deleted.
 //   - An amendment names an earlier event of its own stream; one that names anything else changes nothing here.
 package oversight
 
@@ -70,6 +70,7 @@ type Index struct {
 
 	applying sync.Mutex
 	position uint64 // of the last batch stored; of the writer
+	purge    bool   // something was deleted; of the writer
 }
 
 // ErrBuilding is the answer to every question while the index is built for the first time.
@@ -192,9 +193,15 @@ func (x *Index) Apply(ctx context.Context, b follow.Batch) error {
 		x.mu.Unlock()
 	}
 	if err == nil {
-		x.position = w.position
+		x.position, x.purge = w.position, x.purge || w.erases
 		if b.CaughtUp {
 			x.ready.Store(true)
+		}
+		if x.purge {
+			if err := x.db.Purge(ctx); err != nil {
+				return storeError(err)
+			}
+			x.purge = false
 		}
 		return nil
 	}

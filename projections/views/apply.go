@@ -427,7 +427,8 @@ func (w *writer) flushOfficer(d *dirty) error {
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, erased = excluded.erased, body = excluded.body`, d.file.ID[:], row.Name, row.Erased, body)
 }
 
-// forget folds streams anew whose keys are gone, and writes the blank rows that follow.
+// forget folds streams anew whose keys are gone, writes the blank rows that follow, and purges the file of what they were:
+// its own key is not destroyed.
 func (s *store) forget(ctx context.Context, streams []string) error {
 	var change tallyChange
 	err := s.write(ctx, func(w *writer) error {
@@ -442,6 +443,9 @@ func (s *store) forget(ctx context.Context, streams []string) error {
 	})
 	if err == nil && s.indexing {
 		s.tallies.apply(change, s.stored)
+	}
+	if err == nil {
+		err = storeError(s.db.Purge(ctx))
 	}
 	return err
 }

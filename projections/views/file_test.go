@@ -17,6 +17,7 @@ import (
 	"yidang/domain/person"
 	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
+	"yidang/domain/vault/sealed/sealedtest"
 )
 
 // Ensure that a file as of a day and as known at a day holds exactly the visits that had happened and were recorded, less
@@ -184,6 +185,9 @@ func TestErased(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop()
+		if file, log := w.legible(o, "金丝雀"); !file && !log {
+			t.Fatal("the name is not in the files before")
+		}
 		streams := []string{person.Stream(gone), record.StreamOf("drugs", kase)}
 		for _, s := range streams {
 			if err := w.vault.Destroy(t.Context(), s, "retention ended"); err != nil {
@@ -199,6 +203,11 @@ func TestErased(t *testing.T) {
 			}
 		} else if err := v.Forget(t.Context(), streams...); err != nil {
 			t.Fatal(err)
+		}
+		for _, canary := range []string{"金丝雀", "12099999999", "jinsi", "99999999021"} { // also what was deleted, for the views' key lives on
+			if file, log := w.legible(o, canary); file || log {
+				t.Errorf("%q is left: in the file %v, in its log %v", canary, file, log)
+			}
 		}
 		lines := content(t, v)
 		for _, l := range lines {
@@ -233,6 +242,16 @@ func TestErased(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// legible tells whether whoever has the key of the views finds a text in their files.
+func (w *world) legible(o Options, text string) (file, log bool) {
+	w.t.Helper()
+	f, l, err := sealedtest.Plain(o.Path, o.Key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return bytes.Contains(f, []byte(text)), bytes.Contains(l, []byte(text))
 }
 
 // Ensure that no name, id or phone number is legible in any file of the views, the files of a rebuild among them.
