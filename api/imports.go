@@ -71,7 +71,7 @@ type ImportState struct {
 	Problem  *Problem        `json:"problem,omitempty" doc:"why it failed; sending the file again goes on where it stopped"`
 }
 
-// ImportList is what was imported since the server started.
+// ImportList is what was imported since the server started, as far as it is kept.
 type ImportList struct {
 	Imports []ImportState `json:"imports" nullable:"false"`
 }
@@ -104,6 +104,26 @@ func (j *jobs) close() {
 	j.wg.Wait()
 }
 
+// tidy forgets imports that ended long ago, which the record still knows, and counts those under way. It is called with mu
+// held.
+func (j *jobs) tidy() (underWay int) {
+	var ended []ImportState
+	for _, one := range j.byID {
+		if st := one.get(); st.ended() {
+			ended = append(ended, st)
+		} else {
+			underWay++
+		}
+	}
+	slices.SortFunc(ended, func(a, b ImportState) int { return b.Finished.Compare(a.Finished) })
+	for _, st := range ended[min(len(ended), keptEnded):] {
+		delete(j.byID, st.ID)
+	}
+	return underWay
+}
+
+func (s ImportState) ended() bool { return s.State == "failed" || s.State == "finished" }
+
 func (j *job) get() ImportState {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -116,8 +136,15 @@ func (j *job) set(change func(*ImportState)) {
 	change(&j.state)
 }
 
-// uploads bounds how many rosters are held in memory.
-const uploads = 2
+// A roster is held in memory from its upload until it is judged or taken in. These bound how many are.
+const (
+	uploads   = 2  // being read and judged
+	waiting   = 4  // for their turn, beside the one that is being taken in
+	keptEnded = 50 // imports that ended, without their rosters
+)
+
+var errQueue = &record.Problem{Kind: record.Unavailable, Rule: "bulk limit", Message: "other rosters are still waiting to be taken in", Zh: "尚有其他花名册等待导入",
+	Remedy: "send it again when GET /v1/imports shows that they are done"}
 
 type importQuery struct {
 	ID uuid.UUID `path:"id" doc:"of the import"`
@@ -176,6 +203,12 @@ func (s *Server) importFile(ctx huma.Context) error {
 	if s.options.Importer == nil {
 		return &record.Problem{Kind: record.Unavailable, Message: "imports are not configured", Zh: "未配置导入", Remedy: "see the log"}
 	}
+	select {
+	case s.uploads <- struct{}{}:
+		defer func() { <-s.uploads }()
+	case <-ctx.Context().Done():
+		return record.Errorf(record.Unavailable, "waiting for other uploads: %w", ctx.Context().Err())
+	}
 	roster, err := s.roster(ctx)
 	if err != nil {
 		return err
@@ -194,20 +227,17 @@ func (s *Server) importFile(ctx huma.Context) error {
 		answerJSON(ctx, http.StatusOK, out)
 		return nil
 	}
-	state := s.begin(ctx.Context(), roster, as)
+	state, err := s.begin(ctx.Context(), roster, as)
+	if err != nil {
+		return err
+	}
 	ctx.SetHeader("Location", "/v1/imports/"+state.ID.String())
 	answerJSON(ctx, http.StatusAccepted, state)
 	return nil
 }
 
-// roster reads the upload, a few at a time: a workbook is held in memory while it is read.
+// roster reads the upload.
 func (s *Server) roster(ctx huma.Context) (*imports.Roster, error) {
-	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
-	case <-ctx.Context().Done():
-		return nil, record.Errorf(record.Unavailable, "waiting for other uploads: %w", ctx.Context().Err())
-	}
 	part, err := s.filePart(ctx)
 	if err != nil {
 		return nil, err
@@ -240,13 +270,16 @@ func judged(r *imports.Roster) Import {
 	return out
 }
 
-// begin starts taking a roster in, unless that is under way already.
-func (s *Server) begin(ctx context.Context, r *imports.Roster, as imports.As) ImportState {
+// begin starts taking a roster in, unless that is under way already, or too many wait.
+func (s *Server) begin(ctx context.Context, r *imports.Roster, as imports.As) (ImportState, error) {
 	id := intake.IDFor(r.SHA256)
 	s.jobs.mu.Lock()
 	defer s.jobs.mu.Unlock()
-	if had, ok := s.jobs.byID[id]; ok && had.get().State != "failed" && had.get().State != "finished" {
-		return had.get()
+	if had, ok := s.jobs.byID[id]; ok && !had.get().ended() {
+		return had.get(), nil
+	}
+	if s.jobs.tidy() > waiting {
+		return ImportState{}, errQueue
 	}
 	j := &job{state: ImportState{ID: id, State: "waiting", Total: len(r.Rows), Begun: s.options.Now().UTC()}}
 	s.jobs.byID[id] = j
@@ -254,7 +287,7 @@ func (s *Server) begin(ctx context.Context, r *imports.Roster, as imports.As) Im
 	v := visitOf(ctx)
 	after := &visit{id: v.id, route: v.route, zh: v.zh, who: v.who} // the request is over when the work begins
 	s.jobs.wg.Go(func() { s.takeIn(context.WithValue(s.jobs.life, visitKey{}, after), j, r, as) })
-	return state
+	return state, nil
 }
 
 func (s *Server) takeIn(ctx context.Context, j *job, r *imports.Roster, as imports.As) {

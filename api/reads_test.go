@@ -2,7 +2,9 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"yidang/api"
+	"yidang/api/imports"
 	"yidang/domain/record"
 	"yidang/domain/staff"
 )
@@ -362,6 +366,67 @@ func TestImport(t *testing.T) {
 		t.Errorf("after a restart: %s", a)
 	}
 	expect(t, "no roster", c.upload("/v1/imports", "x.csv", "text/csv", []byte("a,b\n1,2\n")), 422, "invalid")
+}
+
+// held is an importer whose imports do not end before they are let go.
+type held struct {
+	api.Importer
+	letGo chan struct{}
+}
+
+func (h held) Commit(ctx context.Context, r *imports.Roster, as imports.As, progress func(done, total int)) (imports.Summary, error) {
+	select {
+	case <-h.letGo:
+		return h.Importer.Commit(ctx, r, as, progress)
+	case <-ctx.Done():
+		return imports.Summary{}, ctx.Err()
+	}
+}
+
+// Ensure that only a few rosters wait in memory, that whoever is refused may send his again, and that imports which ended
+// are not kept for ever but stay in the record.
+func TestImportsWaiting(t *testing.T) {
+	letGo := make(chan struct{})
+	w := newTown(t, func(o *api.Options) { o.Importer = held{o.Importer, letGo} }).build()
+	c := w.signIn("office")
+	send := func(i int) answer {
+		return c.upload("/v1/imports?commit=true", "花名册.csv", "text/csv", fmt.Appendf(nil, "花名册第%d版\n姓名,身份证号码,所在村,类别\n赵测试,999999197802140014,前进村,一般\n", i))
+	}
+	var first, last string
+	taken := 0
+	for ; taken < 20; taken++ {
+		a := send(taken)
+		if a.status != 202 {
+			expect(t, "one too many", a, 503, "unavailable")
+			break
+		}
+		if last = a.header.Get("Location"); first == "" {
+			first = last
+		}
+	}
+	if taken < 2 || taken > 10 {
+		t.Fatalf("%d rosters wait", taken)
+	}
+	expect(t, "one that waits already", send(taken-1), 202, "")
+	close(letGo)
+	ended := func(where string) {
+		t.Helper()
+		for a := c.get(where); a.text("state") != "finished"; a = c.get(where) {
+			if a.text("state") == "failed" || a.status != 200 {
+				t.Fatalf("%s: %s", where, a)
+			}
+		}
+	}
+	ended(first)
+	for ; taken < 70; taken++ {
+		a := send(taken)
+		expect(t, "later", a, 202, "")
+		ended(a.header.Get("Location"))
+	}
+	if n := len(c.get("/v1/imports").list("imports")); n > 60 {
+		t.Errorf("%d imports are kept", n)
+	}
+	ended(first)
 }
 
 // Ensure that reports without an engine say what to do, and are for those whom their row names.
