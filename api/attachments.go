@@ -1,13 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -211,7 +211,7 @@ func (s *Server) download(ctx huma.Context) error {
 	}
 	s.slow(ctx)
 	ctx.SetHeader("Content-Type", stored.MediaType)
-	ctx.SetHeader("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(paper.Name))
+	ctx.SetHeader("Content-Disposition", takeAway(cmp.Or(paper.Name, paper.SHA256)))
 	ctx.SetHeader("Content-Length", itoa(int(stored.Size)))
 	ctx.SetStatus(http.StatusOK)
 	if _, err := io.Copy(ctx.BodyWriter(), content); err != nil {
@@ -220,6 +220,11 @@ func (s *Server) download(ctx huma.Context) error {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
+}
+
+// takeAway is the Content-Disposition of what is kept as a file and never shown in a page (RFC 6266).
+func takeAway(name string) string {
+	return mime.FormatMediaType("attachment", map[string]string{"filename": name})
 }
 
 // reading is who is about to read what of a case.

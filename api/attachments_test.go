@@ -1,13 +1,25 @@
 package api_test
 
 import (
+	"bytes"
+	"cmp"
+	"context"
+	"mime"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
 
 	"yidang/domain/access"
+	"yidang/domain/attachments"
 	"yidang/domain/casework"
+	"yidang/domain/dossier"
+	"yidang/domain/notary"
+	"yidang/domain/notary/keyfile"
 )
 
 var (
@@ -150,4 +162,69 @@ func TestPicturesAreSeenByTwo(t *testing.T) {
 	expect(t, "another picture", get(film), 403, "forbidden")
 	w.clock.move(25 * 3600 * 1e9)
 	expect(t, "a day later", w.signIn("cadre").get(at+"/"+picture["sha256"].(string)), 403, "forbidden")
+}
+
+// Ensure that a download is kept under its name, whatever that is, and never shown in a page.
+func TestDownloadsAreKept(t *testing.T) {
+	w := newTown(t, nil).build()
+	_, path := w.openCase("cadre")
+	at := "/v1/attachments/drugs/" + strings.TrimPrefix(path, "/v1/drugs/")
+	cadre := w.signIn("cadre")
+	for _, name := range []string{`表"一"=复印件.pdf`, "a b;c=d.pdf", ""} {
+		paper := named(cadre.upload(at, "x", "application/pdf", []byte("%PDF-1.4\n"+name)))
+		expect(t, "add", cadre.post(path+"/add-attachment", with(with(paper, "name", name), "title", "复印件")), 200, "")
+		w.settle()
+		got := cadre.get(at + "/" + paper["sha256"].(string))
+		kind, params, err := mime.ParseMediaType(got.header.Get("Content-Disposition"))
+		if want := cmp.Or(name, paper["sha256"].(string)); err != nil || kind != "attachment" || params["filename"] != want {
+			t.Errorf("%q is kept as %s %v, %v", name, kind, params, err)
+		}
+		if got.header.Get("Cache-Control") != "no-store" || got.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%q: %v", name, got.header)
+		}
+	}
+}
+
+// Ensure that a dossier comes as a file that is kept nowhere on its way, and is a true one: with the papers that any entry
+// names, without pictures.
+func TestDossierOverHTTP(t *testing.T) {
+	key := must(keyfile.Load(filepath.Join(t.TempDir(), "log.key"), "yidang.example/api", keyfile.Log))(t)
+	signer, verifier := must(note.NewSigner(key.Signer()))(t), must(note.NewVerifier(key.Verifier()))(t)
+	var w *town
+	var log *notary.Notary
+	w = newTown(t, func(o *apiOptions) {
+		store := o.Attachments.(*attachments.Store)
+		o.Dossier = func(_ context.Context, d dossier.Options) (dossier.Options, error) {
+			d.Journal, d.Codec, d.Attachments, d.Prover, d.Signer, d.Version, d.Now = w.journal, w.x.Codec, store, log, signer, "v-test", w.clock.now
+			return d, nil
+		}
+	}).build()
+	log = must(notary.Open(t.Context(), notary.Options{Journal: w.journal, Dir: t.TempDir(), Signer: signer, Keys: []note.Verifier{verifier}, Every: 20 * time.Millisecond, Scrub: -1}))(t)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = log.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended; _ = log.Close() })
+
+	person, path := w.openCase("cadre")
+	at := "/v1/attachments/drugs/" + strings.TrimPrefix(path, "/v1/drugs/")
+	office := w.signIn("office")
+	scan, photo := named(office.upload(at, "协议.pdf", "application/pdf", pdfBytes)), named(office.upload(at, "签署.jpg", "image/jpeg", jpegBytes))
+	expect(t, "an agreement", office.post(path+"/sign-agreement", map[string]any{"schedule": []any{map[string]any{"months": 12, "everyDays": 30}}, "attachment": scan}), 200, "")
+	expect(t, "a picture", office.post(path+"/add-attachment", with(photo, "title", "签署现场")), 200, "")
+	w.settle()
+	got := office.get("/v1/people/" + person.String() + "/dossier")
+	expect(t, "dossier", got, 200, "")
+	for name, value := range map[string]string{"Content-Type": "application/zip", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
+		"Content-Length": strconv.Itoa(len(got.raw)), "Content-Disposition": "attachment; filename=dossier-" + person.String() + ".zip"} {
+		if got.header.Get(name) != value {
+			t.Errorf("%s is %q", name, got.header.Get(name))
+		}
+	}
+	r, err := dossier.Verify(bytes.NewReader(got.raw), int64(len(got.raw)), dossier.Trust{Policy: (*notary.Policy)(nil).WithLogs(verifier), Version: "v-test", Catalog: w.catalog})
+	if err != nil || r.Attachments != 1 || len(r.Manifest.Left) != 1 || r.Manifest.Left[0].Why != dossier.WhyPicture {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if bytes.Contains(got.raw, jpegBytes) || !bytes.Contains(got.raw, pdfBytes) {
+		t.Error("the picture was taken out, or the paper was not")
+	}
 }

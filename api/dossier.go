@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -124,7 +123,7 @@ func (s *Server) sendDossier(ctx huma.Context, o dossier.Options) error {
 		return err
 	}
 	ctx.SetHeader("Content-Type", "application/zip")
-	ctx.SetHeader("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape("dossier-"+o.Person.String()+".zip"))
+	ctx.SetHeader("Content-Disposition", takeAway("dossier-"+o.Person.String()+".zip"))
 	ctx.SetHeader("Content-Length", itoa(int(size)))
 	ctx.SetStatus(http.StatusOK)
 	if _, err := io.Copy(ctx.BodyWriter(), file); err != nil {
