@@ -172,7 +172,7 @@ var (
 	ErrNoSuchPart = &Problem{Kind: Invalid, Message: "the entry has no such field, or the value does not fit it", Zh: "该记录没有此字段，或值不符合要求", Remedy: "read the entry's data in the timeline"}
 )
 
-// Checked is data that a command would refuse as malformed for more than the limits in its tags say.
+// Checked is data that a command would refuse for more than the limits in its tags say. Given.Occurred is when it happened.
 type Checked interface {
 	Check(state any, g Given) error
 }
@@ -180,7 +180,7 @@ type Checked interface {
 // Derived is data of which some fields follow from others, or from the day it happened. In a correction they are worked out
 // anew, by the rules of the time of the entry, and never taken from whoever corrects: they are tagged `correct:"no"`.
 type Derived interface {
-	Derive(state any, at time.Time, g Given) any
+	Derive(state any, g Given) any
 }
 
 // AmendCommands are the rows by which entries of a file are voided and corrected; grants say who may at all, MayAmend who
@@ -288,12 +288,11 @@ func correctEvent(state any, in CorrectEvent, g Given) ([]any, error) {
 	if e.Rules != nil {
 		g.Rules = e.Rules // a correction does not bring later rules with it
 	}
+	if g.Occurred = present.Meta.OccurredAt; !in.HappenedAt.IsZero() {
+		g.Occurred = in.HappenedAt
+	}
 	if d, ok := data.(Derived); ok {
-		at := present.Meta.OccurredAt
-		if !in.HappenedAt.IsZero() {
-			at = in.HappenedAt
-		}
-		data = d.Derive(state, at, g)
+		data = d.Derive(state, g)
 	}
 	if err := fits(g, state, row, data); err != nil {
 		return nil, err

@@ -1,8 +1,6 @@
 package drugs
 
 import (
-	"time"
-
 	"yidang/domain/policy"
 	"yidang/domain/record"
 )
@@ -57,10 +55,10 @@ func (d AgreementSigned) Check(any, record.Given) error {
 }
 
 // Derive counts the days anew.
-func (d ReportedIn) Derive(state any, at time.Time, _ record.Given) any {
+func (d ReportedIn) Derive(state any, g record.Given) any {
 	d.DaysAfterService = 0
 	if s := dayOf(state.(*Case).Order.Served); !s.IsZero() {
-		d.DaysAfterService = days(s, at)
+		d.DaysAfterService = days(s, g.Occurred)
 	}
 	return d
 }
@@ -75,20 +73,28 @@ func (d UrineTestRecorded) Check(any, record.Given) error {
 }
 
 // Derive works out anew how long samples are kept and the result may be disputed.
-func (d UrineTestRecorded) Derive(_ any, at time.Time, g record.Given) any {
+func (d UrineTestRecorded) Derive(_ any, g record.Given) any {
 	d.KeepUntil, d.DisputeUntil = "", ""
 	if d.Result == Positive {
-		d.KeepUntil = dayText(record.DayOf(at).AddDate(0, 0, policy.Of(g).Days("sample-keep")))
+		d.KeepUntil = dayText(record.DayOf(g.Occurred).AddDate(0, 0, policy.Of(g).Days("sample-keep")))
 	}
 	if d.Told {
-		d.DisputeUntil = dayText(disputeUntil(at, g))
+		d.DisputeUntil = dayText(disputeUntil(g.Occurred, g))
 	}
 	return d
 }
 
+// Check wants the telling after the result.
+func (d UrineResultTold) Check(state any, g record.Given) error {
+	if t := find(state.(*Case).Tests, d.Test, testID); t != nil && t.Stage == d.Stage && before(g.Occurred, t.FoundAt) {
+		return ErrTooEarly
+	}
+	return nil
+}
+
 // Derive works out anew how long the result may be disputed.
-func (d UrineResultTold) Derive(_ any, at time.Time, g record.Given) any {
-	d.DisputeUntil = dayText(disputeUntil(at, g))
+func (d UrineResultTold) Derive(_ any, g record.Given) any {
+	d.DisputeUntil = dayText(disputeUntil(g.Occurred, g))
 	return d
 }
 
@@ -103,9 +109,9 @@ func (d LeaveRequested) Check(any, record.Given) error {
 }
 
 // Derive counts the days over anew.
-func (d LeaveReturned) Derive(state any, at time.Time, _ record.Given) any {
+func (d LeaveReturned) Derive(state any, g record.Given) any {
 	if l := find(state.(*Case).Leaves, d.Leave, leaveID); l != nil {
-		d.DaysOver = max(0, days(l.Until, at))
+		d.DaysOver = max(0, days(l.Until, g.Occurred))
 	}
 	return d
 }
@@ -119,7 +125,7 @@ func (d AbsenceRecorded) Check(state any, g record.Given) error {
 }
 
 // Derive counts the days anew.
-func (d AbsenceRecorded) Derive(state any, _ time.Time, _ record.Given) any {
+func (d AbsenceRecorded) Derive(state any, _ record.Given) any {
 	d.Days = state.(*Case).away(dayOf(d.From), dayOf(d.Until))
 	return d
 }
@@ -133,6 +139,6 @@ func (d TierChanged) Check(any, record.Given) error {
 func (d ReferredToPolice) Check(any, record.Given) error { return optional("attachment", d.Attachment) }
 
 var (
-	_ = []record.Checked{Opened{}, DocumentSupplied{}, AgreementSigned{}, UrineTestRecorded{}, UrineTestRetested{}, LeaveRequested{}, AbsenceRecorded{}, TierChanged{}, ReferredToPolice{}}
+	_ = []record.Checked{Opened{}, DocumentSupplied{}, AgreementSigned{}, UrineTestRecorded{}, UrineResultTold{}, UrineTestRetested{}, LeaveRequested{}, AbsenceRecorded{}, TierChanged{}, ReferredToPolice{}}
 	_ = []record.Derived{ReportedIn{}, UrineTestRecorded{}, UrineResultTold{}, LeaveReturned{}, AbsenceRecorded{}}
 )

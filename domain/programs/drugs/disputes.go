@@ -153,6 +153,7 @@ func (d SampleDisposed) Facets() record.Facets { return record.Facets{Ref: d.Tes
 var (
 	ErrNoTest         = invalid("test", "", "there is no such test in this case", "本案没有这次尿检", "take the id from the timeline")
 	ErrTold           = refusal("吸毒检测程序规定", "the person was told this result already", "该结果已告知", "void the earlier entry if it is wrong")
+	ErrTooEarly       = refusal("DL-D7; 吸毒检测程序规定", "this is before what it follows: a result is told after it was found, disputed after it was told, sent after it was disputed, and found again after it was sent", "早于其所依据的事项：先有结果方可告知，先告知方可异议，先受理方可送检，先送检方有复核结果", "give the day on which it happened").At("occurredAt")
 	ErrNotPositive    = refusal("DL-D7", "only a positive result is disputed", "只能对阳性结果提出异议", "read the file again")
 	ErrNotTold        = refusal("吸毒检测程序规定", "the person has not been told this result yet", "该结果尚未告知本人", "tell the person first")
 	ErrDisputeLate    = refusal("DL-D7; 吸毒检测程序规定", "the time to dispute this result is over", "异议期限已过", "a dispute raised in time but entered late takes the day on which it was raised")
@@ -264,6 +265,9 @@ func (t Test) Standing(at time.Time) string {
 	return "positive-contestable"
 }
 
+// before tells that a day comes before that of what it must follow.
+func before(at, of time.Time) bool { return record.DayOf(at).Before(record.DayOf(of)) }
+
 // test finds the test of an input in an open case.
 func (c *Case) test(id uuid.UUID, g record.Given) (*Test, error) {
 	if err := casework.MustBeOpen(c, g); err != nil {
@@ -284,8 +288,11 @@ func tellUrineResult(c *Case, in TellUrineResult, g record.Given) ([]any, error)
 	if err := Signatures.Check("signature", in.Signature); err != nil {
 		return nil, err
 	}
-	if !t.Told.IsZero() {
+	switch {
+	case !t.Told.IsZero():
 		return nil, ErrTold
+	case before(g.Occurred, t.FoundAt): // the window to dispute it would be over before there was a result
+		return nil, ErrTooEarly
 	}
 	return []any{UrineResultTold{Test: in.Test, Stage: t.Stage, Signature: in.Signature, DisputeUntil: dayText(disputeUntil(g.Occurred, g))}}, nil
 }
@@ -305,6 +312,8 @@ func disputeUrineTest(c *Case, in DisputeUrineTest, g record.Given) ([]any, erro
 		return nil, ErrDisputed
 	case t.Told.IsZero():
 		return nil, ErrNotTold
+	case before(g.Occurred, t.Told):
+		return nil, ErrTooEarly
 	case record.DayOf(g.Occurred).After(t.DisputeUntil):
 		return nil, ErrDisputeLate
 	}
@@ -321,6 +330,9 @@ func decideDispute(c *Case, in DecideDispute, g record.Given) ([]any, error) {
 	}
 	if t.Dispute == nil || t.Dispute.Outcome != "" {
 		return nil, ErrNoDispute
+	}
+	if before(g.Occurred, t.Dispute.At) {
+		return nil, ErrTooEarly
 	}
 	return []any{DisputeDecided{Test: in.Test, Stage: t.Stage, Outcome: in.Outcome, Reasons: in.Reasons}}, nil
 }
@@ -344,6 +356,9 @@ func sendSample(c *Case, in SendSample, g record.Given) ([]any, error) {
 	if t.Dispute == nil || t.Dispute.Outcome != "accepted" || !t.Dispute.Sent.IsZero() {
 		return nil, ErrNotAccepted
 	}
+	if before(g.Occurred, t.Dispute.At) {
+		return nil, ErrTooEarly
+	}
 	_, sample, seal := t.following()
 	return []any{SampleSent{Test: in.Test, Sample: sample, Seal: seal, To: in.To}}, nil
 }
@@ -361,6 +376,8 @@ func recordRetest(c *Case, in RecordRetest, g record.Given) ([]any, error) {
 	switch {
 	case t.Dispute == nil || t.Dispute.Sent.IsZero():
 		return nil, ErrNotSent
+	case before(g.Occurred, t.Dispute.Sent):
+		return nil, ErrTooEarly
 	case stage == Retest && in.ReportIssuer == t.Issuer:
 		return nil, ErrSameLaboratory
 	}
@@ -375,12 +392,12 @@ func recordRetest(c *Case, in RecordRetest, g record.Given) ([]any, error) {
 }
 
 // retested makes the later stage the test's result. Its own window opens when the person is told of it.
-func retested(c *Case, d UrineTestRetested, _ record.Event) {
+func retested(c *Case, d UrineTestRetested, e record.Event) {
 	t := find(c.Tests, d.Test, testID)
 	if t == nil {
 		return
 	}
-	t.Stage, t.Result, t.Issuer = d.Stage, d.Result, d.ReportIssuer
+	t.Stage, t.Result, t.Issuer, t.FoundAt = d.Stage, d.Result, d.ReportIssuer, e.Meta.OccurredAt
 	t.Told, t.DisputeUntil, t.Dispute = time.Time{}, time.Time{}, nil
 }
 

@@ -60,6 +60,7 @@ func TestDisputeToTheEnd(t *testing.T) {
 	s.When(policeman, "2026-04-09", "drugs.decide_dispute", drugs.DecideDispute{Test: test, Outcome: "accepted", Reasons: "依法受理"}).ThenRefused(drugs.ErrNoDispute)
 	lab := drugs.RecordRetest{Test: test, Result: "positive", Substances: []string{"methamphetamine"}, ReportNumber: "实检〔2026〕55", ReportIssuer: "市公安局毒品检验实验室"}
 	s.When(policeman, "2026-04-10", "drugs.record_retest", lab).ThenRefused(drugs.ErrNotSent)
+	s.When(policeman, "2026-04-06", "drugs.send_sample", drugs.SendSample{Test: test, To: "市公安局毒品检验实验室"}).ThenRefused(drugs.ErrTooEarly)
 	s.When(policeman, "2026-04-10", "drugs.send_sample", drugs.SendSample{Test: test, To: "市公安局毒品检验实验室"}).
 		Then(drugs.SampleSent{Test: test, Sample: "A", Seal: "A-1", To: "市公安局毒品检验实验室"})
 	wantDue(t, s, "send-sample", "")
@@ -72,7 +73,11 @@ func TestDisputeToTheEnd(t *testing.T) {
 	wantDue(t, s, "tell-result", "2026-04-23")
 	wantStanding(t, s, "2026-06-01", "positive-contestable") // nobody told the person: the window has not begun
 	s.When(cadre, "2026-04-21", "drugs.dispute_urine_test", drugs.DisputeUrineTest{Test: test}).ThenRefused(drugs.ErrNotTold)
+	s.When(policeman, "2026-04-19", "drugs.tell_urine_result", drugs.TellUrineResult{Test: test, Signature: "signed"}).ThenRefused(drugs.ErrTooEarly) // the laboratory had found nothing yet
 	s.When(policeman, "2026-04-21", "drugs.tell_urine_result", drugs.TellUrineResult{Test: test, Signature: "signed"}).ThenRecorded("drugs.urine_result_told")
+	told := record.CorrectEvent{Event: s.Last("drugs.urine_result_told").ID, HappenedAt: recordtest.Time(t, "2026-04-19"), Reason: "日期有误"}
+	s.When(policeman, "2026-04-22", "record.correct_event", told).ThenRefused(drugs.ErrTooEarly)
+	s.When(cadre, "2026-04-20", "drugs.dispute_urine_test", drugs.DisputeUrineTest{Test: test}).ThenRefused(drugs.ErrTooEarly)
 	wantDue(t, s, "tell-result", "")
 	s.When(policeman, "2026-04-21", "drugs.tell_urine_result", drugs.TellUrineResult{Test: test, Signature: "signed"}).ThenRefused(drugs.ErrTold)
 
@@ -84,6 +89,7 @@ func TestDisputeToTheEnd(t *testing.T) {
 	again.Result, again.Substances = "negative", nil
 	s.When(policeman, "2026-05-08", "drugs.record_retest", again).ThenRefused(drugs.ErrSameLaboratory)
 	again.ReportIssuer = "省毒品检验中心"
+	s.When(policeman, "2026-04-23", "drugs.record_retest", again).ThenRefused(drugs.ErrTooEarly)
 	s.When(policeman, "2026-05-08", "drugs.record_retest", again).ThenRecorded("drugs.urine_test_retested")
 	if f := record.FacetsOf(s.Last("drugs.urine_test_retested")); f.Stage != "re-test" || f.Outcome != "overturned" || f.Ref != test.String() {
 		t.Errorf("facets %+v", f)

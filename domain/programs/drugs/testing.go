@@ -101,6 +101,7 @@ type Test struct {
 	SampleA      string
 	SampleB      string
 	KeepUntil    time.Time // the sample may not be disposed of before
+	FoundAt      time.Time // when the newest result was found
 	Told         time.Time // of the newest stage
 	DisputeUntil time.Time // last day to dispute the newest stage
 	Dispute      *Dispute  // of the newest stage
@@ -434,7 +435,7 @@ func checkPapers(in RecordUrineTest) error {
 func tested(c *Case, d UrineTestRecorded, e record.Event) {
 	c.answered(d.ID)
 	t := Test{
-		ID: d.ID, Kind: d.Kind, Stage: d.Stage, Result: d.Result, First: d.Result, At: e.Meta.OccurredAt, Issuer: d.ReportIssuer,
+		ID: d.ID, Kind: d.Kind, Stage: d.Stage, Result: d.Result, First: d.Result, At: e.Meta.OccurredAt, FoundAt: e.Meta.OccurredAt, Issuer: d.ReportIssuer,
 		SampleA: d.SampleA, SampleB: d.SampleB, KeepUntil: dayOf(d.KeepUntil), DisputeUntil: dayOf(d.DisputeUntil),
 	}
 	if d.Told {
