@@ -14,7 +14,7 @@
 //	people.go timeline.go cases.go worklist.go staffing.go policy.go   reads
 //	readlog.go    each reading is recorded before its answer, with its purpose
 //	difference.go inspect.go proposals.go   what became known; what inspectors and supervisors ask; what waits for approval
-//	log.go dossier.go   the log of proofs (/log, proofs by event), a file taken away as a zip
+//	log.go dossier.go   the log of proofs (/log, proofs by event, consistency), a file taken away as a zip
 //	state.go      the state of a program, shown without knowing the program
 //	redact.go     what a role needs to know (S-14), the one place
 //	reports.go attachments.go imports.go

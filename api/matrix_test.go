@@ -201,7 +201,7 @@ func (m *matrix) try(t *testing.T, c *client, self uuid.UUID, method, path strin
 	case op.RequestBody.Content["multipart/form-data"].Schema.Type != nil:
 		a = c.upload(path, "a.txt", "text/plain", []byte("测试文本"))
 	case method == http.MethodGet:
-		a = c.get(path + map[string]string{"worklist": "?whose=unit", "difference": "?from=2020-01-01"}[op.OperationID])
+		a = c.get(path + map[string]string{"worklist": "?whose=unit", "difference": "?from=2020-01-01", "consistency": "?from=1"}[op.OperationID])
 	default:
 		var in any = map[string]any{}
 		if isJSON {

@@ -158,17 +158,60 @@ func (s *seen) prove(v view, hashes tlog.HashReader, i int64) (Proof, error) {
 	return p, nil
 }
 
+// Consistency proves that a tree extends an older one.
+type Consistency struct {
+	From, To   tlog.Tree
+	Hashes     tlog.TreeProof
+	Checkpoint []byte // the published one, which covers both
+}
+
 // Consistency proves that the tree of `to` leaves extends that of `from` (RFC 6962, section 2.1.2); both sizes are at
-// least 1, from is not above to, and to not above the published size. The proof of a size against itself is empty.
-func (n *Notary) Consistency(ctx context.Context, from, to int64) (tlog.TreeProof, error) {
+// least 1, from is not above to, and to not above the published size; zero for `to` means the published size. The proof of
+// a size against itself is empty. It was checked before it is returned.
+func (n *Notary) Consistency(ctx context.Context, from, to int64) (Consistency, error) {
 	s := n.seen.Load()
-	if from < 1 || to < from {
-		return nil, record.Errorf(record.Invalid, "a consistency proof goes from a size of at least 1 to one not below it, not from %d to %d", from, to)
+	if to == 0 {
+		to = s.tree.N
 	}
-	if to > s.tree.N {
-		return nil, ErrNotYet
+	switch {
+	case to > s.tree.N || s.tree.N == 0:
+		return Consistency{}, ErrNotYet
+	case from < 1 || to < from:
+		return Consistency{}, record.Errorf(record.Invalid, "a consistency proof goes from a size of at least 1 to one not below it, not from %d to %d", from, to)
 	}
-	return n.consistency(ctx, from, to, s.tree)
+	p := Consistency{From: tlog.Tree{N: from}, To: tlog.Tree{N: to}, Checkpoint: s.published}
+	err := n.store.read(ctx, func(v view) (err error) {
+		hashes := tlog.TileHashReader(s.tree, newTileCache(v))
+		for _, t := range []*tlog.Tree{&p.From, &p.To} {
+			if t.Hash, err = tlog.TreeHash(t.N, hashes); err != nil {
+				return damaged("%w", err)
+			}
+		}
+		if p.Hashes, err = tlog.ProveTree(to, from, hashes); err != nil {
+			return damaged("%w", err)
+		}
+		return nil
+	})
+	if err == nil && from < to {
+		if err = tlog.CheckTree(p.Hashes, to, p.To.Hash, from, p.From.Hash); err != nil {
+			err = damaged("the tree of %d leaves does not prove to extend that of %d: %w", to, from, err)
+		}
+	}
+	return p, err
+}
+
+// SizeAt is the size of the smallest tree that has an event.
+func (n *Notary) SizeAt(ctx context.Context, event uuid.UUID) (size int64, err error) {
+	s := n.seen.Load()
+	err = n.store.read(ctx, func(v view) error {
+		i, err := v.find(event)
+		if err == nil && (i < 0 || i >= s.tree.N) {
+			err = n.unproved(ctx, s, event, i)
+		}
+		size = i + 1
+		return err
+	})
+	return size, err
 }
 
 // consistency reads hashes that are checked against a tree of at least `to` leaves.

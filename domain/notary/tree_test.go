@@ -168,7 +168,10 @@ func TestTreeProperties(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := proof.VerifyConsistency(rfc6962.DefaultHasher, uint64(old), uint64(size), raw(c), roots[old], root); err != nil {
+		if !bytes.Equal(c.From.Hash[:], roots[old]) || !bytes.Equal(c.To.Hash[:], root) || c.From.N != old || c.To.N != size {
+			t.Fatalf("from %v to %v, theirs %x to %x", c.From, c.To, roots[old], root)
+		}
+		if err := proof.VerifyConsistency(rfc6962.DefaultHasher, uint64(old), uint64(size), raw(c.Hashes), roots[old], root); err != nil {
 			t.Fatal(old, size, err)
 		}
 		middle := rapid.SampledFrom(sizes).Draw(t, "middle size")
@@ -176,7 +179,7 @@ func TestTreeProperties(t *testing.T) {
 			if c, err = n.Consistency(context.Background(), old, middle); err != nil {
 				t.Fatal(err)
 			}
-			if err := proof.VerifyConsistency(rfc6962.DefaultHasher, uint64(old), uint64(middle), raw(c), roots[old], roots[middle]); err != nil {
+			if err := proof.VerifyConsistency(rfc6962.DefaultHasher, uint64(old), uint64(middle), raw(c.Hashes), roots[old], roots[middle]); err != nil {
 				t.Fatal(old, middle, err)
 			}
 		}
