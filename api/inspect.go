@@ -128,6 +128,7 @@ var (
 	inspectors   = []record.Grant{{Roles: []record.Role{record.Inspector}, Scope: record.Anywhere}}
 	supervisors  = append([]record.Grant{{Roles: []record.Role{record.TownshipOffice}, Scope: record.Anywhere}}, inspectors...)
 	errNoIndex   = &record.Problem{Kind: record.Unavailable, Message: "this server keeps no index for inspectors", Zh: "本服务器未启用监督索引", Remedy: "ask another server"}
+	errPartLog   = &record.Problem{Kind: record.Forbidden, Rule: "S-13; S-14", Message: "who sees a part of a file does not see who read it", Zh: "仅限按需知悉者不得查看查阅记录", Remedy: "ask the officer who is responsible"}
 	inspectTitle = record.T("监督检查查询", "ask an inspector's question")
 )
 
@@ -143,7 +144,7 @@ func (s *Server) inspectRoutes() {
 		Description: "Files that were opened in an emergency by officers who may not read them otherwise; a supervisor sees those of the units below.\n\nWho may: " + grantText(supervisors) + "."}, s.emergencies)
 	files := "\n\nWho may: " + grantText(s.readersOf("")) + "."
 	read(s, huma.Operation{OperationID: "file-readings", Path: "/v1/people/{id}/readings", Tags: tags, Summary: "Who read this file (本档查阅记录)", Metadata: mark,
-		Description: "Who opened the file, in which post, when and for what; it answers a person's own request too (PIPL 45). Reading it is recorded." + files}, s.fileReadings)
+		Description: "Who opened the file, in which post, when and for what; it answers a person's own request too (PIPL 45). Reading it is recorded." + files + " Not who sees only a part of a file."}, s.fileReadings)
 	read(s, huma.Operation{OperationID: "gaps", Path: "/v1/people/{id}/gaps", Tags: tags, Summary: "Duties without an event (履职缺口)", Metadata: mark,
 		Description: "Duties of the file's cases that are overdue, and those that were fulfilled late." + files}, s.gaps)
 }
@@ -240,10 +241,11 @@ func (s *Server) fileReadings(ctx context.Context, in *fileReadingsQuery) (*show
 	if err := s.watch(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
-	if _, err := s.open(ctx, access.Log, in.ID, uuid.Nil, record.At{}); err != nil {
+	f, err := s.open(ctx, access.Log, in.ID, uuid.Nil, record.At{})
+	if err != nil {
 		return nil, err
 	}
-	return s.accessLog(ctx, oversight.ReadQuery{Paging: in.paging(), Person: in.ID})
+	return s.accessLog(ctx, oversight.ReadQuery{Paging: in.paging(), Person: in.ID, Also: f.members})
 }
 
 func (s *Server) emergencies(ctx context.Context, in *emergenciesQuery) (*shown[Emergencies], error) {

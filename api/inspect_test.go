@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -148,5 +149,77 @@ func TestMergeAndBack(t *testing.T) {
 	approve(office.post("/v1/person/"+two.String()+"/unmerge", map[string]any{"reason": "经核对不是同一人"}))
 	if after := []string{state(one), state(two)}; !slices.Equal(after, before) {
 		t.Errorf("after the merge was undone\n%v, before it\n%v", after, before)
+	}
+}
+
+// Ensure that a person's readings are whole: what was read of a file while it was merged with another, through either, is in
+// the log of both, also after the merge was undone (PIPL 45).
+func TestReadingsOfMergedFiles(t *testing.T) {
+	w := newTown(t, nil).build()
+	w.officer("inspector", record.Inspector, "清溪镇", 1)
+	office, police := w.signIn("office"), w.signIn("police")
+	one, _ := w.openCase("cadre")
+	two := uuid.MustParse(police.post("/v1/person/register", w.someone("王测试二", idZhao, "前进村")).text("id"))
+	both := []uuid.UUID{one, two}
+	w.settle()
+	want := map[uuid.UUID]int{}
+	chance := rand.New(rand.NewPCG(7, 7))
+	merged := false
+	for i := range 30 {
+		if i%9 == 4 { // merged, undone, and merged again
+			command, in := "merge", map[string]any{"into": one, "reason": "同一人的两份档案"}
+			if merged {
+				command, in = "unmerge", map[string]any{"reason": "经核对不是同一人"}
+			}
+			a := office.post("/v1/person/"+two.String()+"/"+command, in)
+			expect(t, command, police.post("/v1/person/"+two.String()+"/approve-proposal", map[string]any{"proposal": a.text("proposal")}), 200, "")
+			w.settle()
+			merged = !merged
+		}
+		asked := both[chance.IntN(2)]
+		expect(t, "file", office.get("/v1/people/"+asked.String()), 200, "")
+		for _, shown := range both {
+			if merged || shown == asked {
+				want[shown]++
+			}
+		}
+	}
+	// Whoever is responsible reads without a purpose, through one and through the other: one entry of the hour stands for both.
+	cadre := w.signIn("cadre")
+	for _, asked := range both {
+		expect(t, "own", cadre.get("/v1/people/"+asked.String(), "Yidang-Purpose", ""), 200, "")
+	}
+	want[one]++
+	want[two]++
+	w.settle()
+	a := office.post("/v1/person/"+two.String()+"/unmerge", map[string]any{"reason": "经核对不是同一人"})
+	expect(t, "unmerge", police.post("/v1/person/"+two.String()+"/approve-proposal", map[string]any{"proposal": a.text("proposal")}), 200, "")
+	w.settle()
+	for _, who := range both {
+		log := w.signIn("inspector").get("/v1/people/" + who.String() + "/readings?limit=1000")
+		n := 0
+		for _, r := range log.list("readings") {
+			if r["what"] == "file" {
+				n++
+			}
+			if r["people"] != nil {
+				t.Errorf("the log of one names another: %v", r)
+			}
+		}
+		if n != want[who] {
+			t.Errorf("the log of %s has %d readings, want %d", who, n, want[who])
+		}
+	}
+}
+
+// Ensure that who needs to know a part of a file does not learn who else read it (S-13; S-14), and that the refusal is no
+// reading.
+func TestVolunteersSeeNoReadings(t *testing.T) {
+	m := newMatrix(t)
+	before := len(m.readings())
+	a := m.own[3].get("/v1/people/" + m.person.String() + "/readings")
+	expect(t, "a volunteer", a, 403, "forbidden")
+	if a.text("rule") != "S-13; S-14" || len(m.readings()) != before {
+		t.Errorf("%d entries: %s", len(m.readings())-before, a)
 	}
 }

@@ -170,6 +170,9 @@ func (s *Server) open(ctx context.Context, what string, id, kase uuid.UUID, at r
 		return nil, err
 	}
 	out.sight = sightOf(out.actor.Role)
+	if p, ok := wholeOnly[what]; ok && !out.sight.all() {
+		return nil, p
+	}
 	for i, c := range now.Cases {
 		actor, err := s.mayRead(ctx, c.Category, places[i+1])
 		if record.KindOf(err) == record.Forbidden {
@@ -189,7 +192,8 @@ func (s *Server) open(ctx context.Context, what string, id, kase uuid.UUID, at r
 			return nil, &record.Problem{Kind: record.NotFound, Field: "asOf", Rule: "two clocks", Message: "there was nothing in this file then", Zh: "当时档案中尚无内容", Remedy: "choose a later day"}
 		}
 	}
-	shown := looked{what: what, person: id, kase: kase, actor: out.actor, own: ownCaseload(now.Cases, out.actor.Officer)}
+	others := slices.DeleteFunc(slices.Clone(members), func(m uuid.UUID) bool { return m == id })
+	shown := looked{what: what, person: id, people: others, kase: kase, actor: out.actor, own: ownCaseload(now.Cases, out.actor.Officer)}
 	for _, c := range out.Cases {
 		if _, ok := out.sights[c.ID]; ok {
 			out.cases = append(out.cases, c)

@@ -95,7 +95,7 @@ type looked struct {
 	person, kase uuid.UUID
 	actor        record.Actor
 	own, sealed  bool
-	people       []uuid.UUID // of a list
+	people       []uuid.UUID // of a list; of a file, the others that are merged with it
 }
 
 // recordRead records a reading, or refuses it. Lists need no purpose: searching comes before registering, and they show

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"yidang/domain/access"
 	"yidang/domain/record"
 	"yidang/projections/views"
 )
@@ -38,6 +39,9 @@ func sightOf(role record.Role) sight {
 }
 
 func (v sight) all() bool { return v == everything }
+
+// wholeOnly is what nobody gets who sees a part of a file, and why.
+var wholeOnly = map[string]*record.Problem{access.Log: errPartLog, access.Dossier: errPartly}
 
 // maskID keeps the last four characters of a citizen id: enough to tell two people of one name apart. Lists show no more.
 func maskID(id string) string {

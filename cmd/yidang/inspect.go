@@ -321,7 +321,7 @@ func readMarks(x oversight.Reading) string {
 	for _, m := range []struct {
 		is   bool
 		what string
-	}{{x.Own, "own"}, {x.Glass, "emergency"}, {x.Sealed, "sealed"}, {x.Listed > 0, fmt.Sprintf("list:%d", x.Listed)}} {
+	}{{x.Own, "own"}, {x.Glass, "emergency"}, {x.Sealed, "sealed"}, {x.Listed > 0 && x.Person == uuid.Nil, fmt.Sprintf("list:%d", x.Listed)}, {x.Listed > 0 && x.Person != uuid.Nil, "merged"}} {
 		if m.is {
 			out = append(out, m.what)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -189,8 +190,9 @@ func (f *readable) record(ctx context.Context, what, item string) error {
 	if err != nil {
 		return err
 	}
+	others := slices.DeleteFunc(slices.Clone(f.members), func(m uuid.UUID) bool { return m == f.person })
 	return v.r.exec.RecordRead(ctx, commands.Reading{Actor: f.actor, Person: f.person, Read: access.Read{
-		What: what, Purpose: v.purpose.Code, Reason: v.reason, Own: f.own, Glass: !f.own && o.BrokeGlass(f.person, v.r.exec.Now()), Sealed: f.sealed, Session: v.session, Item: item,
+		What: what, People: others, Purpose: v.purpose.Code, Reason: v.reason, Own: f.own, Glass: !f.own && o.BrokeGlass(f.person, v.r.exec.Now()), Sealed: f.sealed, Session: v.session, Item: item,
 	}})
 }
 

@@ -113,7 +113,7 @@ type Read struct {
 	From    string      `json:"from,omitempty"`    // network address
 	Session uuid.UUID   `json:"session"`
 	Item    string      `json:"item,omitempty"`   // which attachment, or which question
-	People  []uuid.UUID `json:"people,omitempty"` // whom a list showed
+	People  []uuid.UUID `json:"people,omitempty"` // whom a list showed; of a file, the other members of a merge that were shown as one with it
 }
 
 // Facets of the reading.

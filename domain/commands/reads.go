@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,11 +29,12 @@ func (x *Executor) RecordRead(ctx context.Context, r Reading) error {
 		return err
 	}
 	now := x.Now().UTC().Truncate(time.Millisecond)
-	key := ownRead{r.Session, r.Person, now.Truncate(time.Hour)}
+	whom := append([]uuid.UUID{r.Person}, r.People...)
 	// An hour's entry covers looking at the file. What is taken away is recorded each time, and so is a reading for a purpose
 	// that was named and what was sealed: the entry that stands for the hour says neither (治安管理处罚法 136).
 	grouped := r.Own && !r.Sealed && r.Purpose == "" && (r.What == access.File || r.What == access.Timeline)
-	if grouped && x.reads.Contains(key) {
+	key := func(person uuid.UUID) ownRead { return ownRead{r.Session, person, now.Truncate(time.Hour)} }
+	if grouped && !slices.ContainsFunc(whom, func(p uuid.UUID) bool { return !x.reads.Contains(key(p)) }) {
 		return nil
 	}
 	id := uuid.New()
@@ -52,7 +54,9 @@ func (x *Executor) RecordRead(ctx context.Context, r Reading) error {
 	_, err = x.Journal.Append(ctx, e.Stream, journal.Any, p)
 	x.Metrics.appended(began)
 	if err == nil && grouped {
-		x.reads.Add(key, struct{}{})
+		for _, p := range whom { // each member of a merge has its own, for it may be read alone again
+			x.reads.Add(key(p), struct{}{})
+		}
 	}
 	return err
 }

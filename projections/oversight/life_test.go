@@ -140,6 +140,8 @@ func (l *life) reads() {
 	if d.What == access.Hit {
 		d.People = l.people[:1+l.draw("listed", len(l.people)-1)]
 		of = uuid.Nil
+	} else if rapid.Bool().Draw(l.t, "merged") {
+		d.People = l.people[:1]
 	}
 	l.add(record.StreamOf("access", d.Session), of, nil, d)
 }

@@ -225,10 +225,15 @@ func (m *model) askReads() {
 	if m.flag("what") {
 		q.What = []string{access.Hit}
 	}
+	if q.Person != uuid.Nil && m.flag("also") {
+		q.Also = m.people[:1]
+	}
+	asked := append([]uuid.UUID{q.Person}, q.Also...)
 	want := []Reading{}
 	for _, e := range m.events {
 		d, ok := e.Data.(access.Read)
-		if !ok || q.Person != uuid.Nil && e.Meta.Person != q.Person && !slices.Contains(d.People, q.Person) || !is(q.Officer, e.Meta.Actor) || !is(q.Unit, e.Meta.Unit) ||
+		shown := slices.ContainsFunc(append([]uuid.UUID{e.Meta.Person}, d.People...), func(p uuid.UUID) bool { return slices.Contains(asked, p) })
+		if !ok || q.Person != uuid.Nil && !shown || !is(q.Officer, e.Meta.Actor) || !is(q.Unit, e.Meta.Unit) ||
 			!within(e.Meta.RecordedAt, q.From, q.To) || q.Purpose != "" && d.Purpose != q.Purpose || len(q.What) > 0 && d.What != q.What[0] ||
 			q.Outside && d.Own || q.Glass && !d.Glass {
 			continue
@@ -237,6 +242,9 @@ func (m *model) askReads() {
 			Person: e.Meta.Person, RecordedAt: e.Meta.RecordedAt, What: d.What, Purpose: d.Purpose, Own: d.Own, Glass: d.Glass, People: d.People, Listed: len(d.People)}
 		if q.Person != uuid.Nil {
 			r.People = nil
+			if r.Person != uuid.Nil && !slices.Contains(asked, r.Person) { // read through another file, with which it was merged
+				r.Person = q.Person
+			}
 		}
 		want = append(want, r)
 	}

@@ -30,18 +30,20 @@ type Reading struct {
 	Own        bool        `json:"own,omitempty"`
 	Glass      bool        `json:"glass,omitempty"`
 	Sealed     bool        `json:"sealed,omitempty"`
-	// People are whom a list showed; left out of an answer about one person, who is to learn nothing of the others.
+	// People are whom a list showed, or the other files of the same person that were shown as one with Person's; left out of
+	// an answer about one person, who is to learn nothing of the others.
 	People []uuid.UUID `json:"people,omitempty"`
-	Listed int         `json:"listed,omitempty"` // how many people the list showed
+	Listed int         `json:"listed,omitempty"` // how many they are
 }
 
 // ReadQuery asks for readings that meet all that is set.
 type ReadQuery struct {
 	Paging
-	Person   uuid.UUID // whose file was read, or who was shown in a list
-	Officer  uuid.UUID // who read
-	Unit     uuid.UUID // of the reader's post
-	From, To time.Time // recorded; To itself not
+	Person   uuid.UUID   // whose file was read, or who was shown in a list
+	Also     []uuid.UUID // with Person: other files of the same person, whose readings count too
+	Officer  uuid.UUID   // who read
+	Unit     uuid.UUID   // of the reader's post
+	From, To time.Time   // recorded; To itself not
 	Purpose  string
 	What     []string // any of them
 	Outside  bool     // outside the reader's own caseload
@@ -63,7 +65,14 @@ func (x *Index) Reads(ctx context.Context, q ReadQuery) (readings []Reading, pag
 				groups = append(groups, group{key})
 			}
 		}
-		add(q.Person != uuid.Nil, keyOf(ofReadPerson, q.Person))
+		of := append([]uuid.UUID{q.Person}, q.Also...)
+		if q.Person != uuid.Nil {
+			var any group
+			for _, p := range of {
+				any = append(any, keyOf(ofReadPerson, p))
+			}
+			groups = append(groups, any)
+		}
 		add(q.Officer != uuid.Nil, key(ofReader, officer))
 		add(q.Unit != uuid.Nil, key(ofReadersUnit, unit))
 		add(q.Glass, key(ofGlass, 0))
@@ -74,7 +83,7 @@ func (x *Index) Reads(ctx context.Context, q ReadQuery) (readings []Reading, pag
 			var row reading
 			row.scan(st)
 			switch {
-			case q.Person != uuid.Nil && !slices.Contains(row.whom(), q.Person), officer != 0 && row.actor != officer, unit != 0 && row.unit != unit,
+			case q.Person != uuid.Nil && !slices.ContainsFunc(row.whom(), func(p uuid.UUID) bool { return slices.Contains(of, p) }), officer != 0 && row.actor != officer, unit != 0 && row.unit != unit,
 				purpose != 0 && row.purpose != purpose, len(q.What) > 0 && !slices.Contains(q.What, r.x.names.string(row.what)),
 				q.Outside && row.flags&ownRead != 0, q.Glass && row.flags&glassRead == 0, !w.recorded.has(row.recorded):
 				return row.position, nil
@@ -87,14 +96,15 @@ func (x *Index) Reads(ctx context.Context, q ReadQuery) (readings []Reading, pag
 		}
 		page.Next = max(next, got.next)
 		for i := range got.rows {
-			readings = append(readings, r.shownReading(&got.rows[i], q.Person))
+			readings = append(readings, r.shownReading(&got.rows[i], of))
 		}
 		return nil
 	})
 	return readings, page, err
 }
 
-func (r *reader) shownReading(row *reading, of uuid.UUID) Reading {
+// shownReading shows a row to who asked about some people, the first of which is zero when he asked about nobody.
+func (r *reader) shownReading(row *reading, of []uuid.UUID) Reading {
 	n := r.x.names
 	out := Reading{
 		Position: row.position, ID: row.id, Session: row.file, Revision: uint64(row.revision), Officer: n.id(row.actor), Post: n.id(row.post),
@@ -102,8 +112,11 @@ func (r *reader) shownReading(row *reading, of uuid.UUID) Reading {
 		What: n.string(row.what), Purpose: n.string(row.purpose), Own: row.flags&ownRead != 0, Glass: row.flags&glassRead != 0,
 		Sealed: row.flags&sealedRead != 0, People: row.people, Listed: len(row.people),
 	}
-	if of != uuid.Nil {
+	if of[0] != uuid.Nil {
 		out.People = nil
+		if row.person != uuid.Nil && !slices.Contains(of, row.person) { // read through another file, with which it was merged
+			out.Person = of[0]
+		}
 	}
 	return out
 }
