@@ -10,6 +10,7 @@ import (
 
 	"yidang/domain/casework"
 	"yidang/domain/commands"
+	"yidang/domain/person"
 	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
 )
@@ -100,10 +101,10 @@ func (d *demo) fulfil(id uuid.UUID, c *drugs.Case, duty casework.Duty) error {
 	case "lead":
 		officer, role := d.suitable(c)
 		return d.late(office, "casework.assign_responsible", id, casework.AssignResponsible{Officer: officer, Role: role, Lead: true})
+	case "report-in":
+		return d.reportIn(id, c)
 	case "team":
-		return d.late(office, "drugs.form_team", id, drugs.FormTeam{Members: []drugs.TeamMember{
-			{Role: "full-time-worker", Member: d.cadres[c.Village]}, {Role: "community-police", Member: d.police[0]},
-			{Role: "medic", Member: d.medics[c.Village]}, {Role: "volunteer", Member: d.helpers[c.Village]}}})
+		return d.formTeam(id, c, office)
 	case "tell-tier":
 		return d.late(d.police[0], "drugs.tell_tier", id, drugs.TellTier{How: "in-person", Note: "本人表示知悉"})
 	case "tier-review":
@@ -185,6 +186,39 @@ func (d *demo) lower(id uuid.UUID, c *drugs.Case, office uuid.UUID) error {
 	_, err = d.r.exec.Do(d.program.ctx, commands.Request{Category: "drugs", Command: "record.approve_proposal", ID: id, Officer: second,
 		Input: record.ApproveProposal{Proposal: proposed.Proposal, Note: "同意"}})
 	return err
+}
+
+// reportIn records what the paper shows by now: the person reported some days after it was served.
+func (d *demo) reportIn(id uuid.UUID, c *drugs.Case) error {
+	_, err := d.r.exec.Do(d.program.ctx, commands.Request{Category: "drugs", Command: "drugs.record_reporting", ID: id, Officer: d.police[0],
+		Occurred: c.Opened.AddDate(0, 0, 1+d.rand.IntN(12)), Late: record.LateReceived, Input: drugs.RecordReporting{Note: "据送达回证和报到登记"}})
+	return err
+}
+
+// formTeam forms the whole team; a relative whom the file does not hold yet is added to it first (戒毒条例 17).
+func (d *demo) formTeam(id uuid.UUID, c *drugs.Case, office uuid.UUID) error {
+	read := func() ([]person.FamilyMember, error) {
+		history, err := d.r.exec.History(d.program.ctx, person.Stream(c.Person))
+		if err != nil {
+			return nil, err
+		}
+		f := record.NewFile(&person.Category, person.Stream(c.Person))
+		err = f.Fold(history, record.At{})
+		return f.State.(*person.Person).Family, err
+	}
+	family, err := read()
+	if err == nil && len(family) == 0 {
+		if _, err = d.r.exec.Do(d.program.ctx, commands.Request{Category: "person", Command: "person.add_family_member", ID: c.Person, Officer: d.cadres[c.Village],
+			Input: person.AddFamilyMember{Name: "家属", Relation: "other"}}); err == nil {
+			family, err = read()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return d.late(office, "drugs.form_team", id, drugs.FormTeam{Members: []drugs.TeamMember{
+		{Role: "full-time-worker", Member: d.cadres[c.Village]}, {Role: "community-police", Member: d.police[0]},
+		{Role: "medic", Member: d.medics[c.Village]}, {Role: "family", Member: family[0].ID}, {Role: "volunteer", Member: d.helpers[c.Village]}}})
 }
 
 // suitable picks an officer for the lead of a case as it stands (D-09…D-11).

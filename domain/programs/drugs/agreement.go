@@ -11,6 +11,7 @@ import (
 	"yidang/domain/casework"
 	"yidang/domain/policy"
 	"yidang/domain/record"
+	"yidang/domain/staff"
 )
 
 // Agreement is what the person and the township signed (戒毒条例 16), with the table of urine tests it brings.
@@ -123,6 +124,21 @@ var TeamRoles = casework.Terms{
 	{Code: "volunteer", Title: record.T("禁毒志愿者", "anti-drug volunteer"), Source: "戒毒条例 17; D-06"},
 }
 
+// posts are the posts that fit a place in the team; family holds none.
+func (r TeamRole) posts() []record.Role {
+	switch r {
+	case "full-time-worker":
+		return []record.Role{record.TownshipOffice, record.VillageCadre}
+	case "community-police":
+		return []record.Role{record.CommunityPolice}
+	case "medic":
+		return []record.Role{record.CommunityMedic}
+	case "volunteer":
+		return []record.Role{record.Volunteer}
+	}
+	return nil
+}
+
 // TeamMember fills a place: an officer, or a relative by the id he has in the person's file, so that nothing of relatives
 // is kept twice (S-13).
 type TeamMember struct {
@@ -176,6 +192,7 @@ var (
 	ErrReported    = refusal("戒毒条例 14", "the person has reported in already", "该人员已报到", "void the earlier entry if its day is wrong")
 	ErrNotReported = refusal("戒毒条例 14, 16", "the person has not reported in yet", "该人员尚未报到", "record the reporting first")
 	ErrNoSchedule  = invalid("schedule", "禁毒法 35; 戒毒条例 19", "the agreement brings its own table of urine tests", "协议应附尿检安排表", "give at least one line of months and days")
+	ErrTeamPost    = refusal("戒毒条例 17", "the officer has no post here that fits this place in the team", "该人员在本村（社区）没有与该位置相符的岗位", "choose an officer with such a post, or have it granted")
 	ErrSchedule    = invalid("schedule", "戒毒条例 14", "the table is longer than the term", "尿检安排超过期限", "let its months add up to the term at most")
 )
 
@@ -203,7 +220,15 @@ var agreementEvents = []record.EventRow{
 var agreementCommands = []record.CommandRow{
 	record.Do("drugs.record_reporting", record.T("记录报到", "Record that the person reported in"), "DL-D1; 戒毒条例 14, 38", recordReporting, village, police, office),
 	record.Do("drugs.sign_agreement", record.T("签订协议", "Sign the agreement"), "戒毒条例 16, 38", signAgreement, village, police, office),
-	record.Do("drugs.form_team", record.T("组成帮教小组", "Form the support team"), "D-06; 戒毒条例 17", formTeam, village, office),
+	record.Needing(record.Do("drugs.form_team", record.T("组成帮教小组", "Form the support team"), "D-06; 戒毒条例 17", formTeam, village, office),
+		func(in FormTeam, _ record.Given) (streams []string) {
+			for _, m := range in.Members {
+				if m.Role.posts() != nil {
+					streams = append(streams, staff.Stream(m.Member))
+				}
+			}
+			return streams
+		}),
 }
 
 // recordReporting takes a day before the opening when the case was taken over from an older register without its order: the
@@ -279,12 +304,20 @@ func formTeam(c *Case, in FormTeam, g record.Given) ([]any, error) {
 		if m.Member == uuid.Nil {
 			return nil, invalid(at+".member", "", "is missing", "未填写", "give the id of the officer or relative")
 		}
-		if slices.Contains(in.Members[:i], m) {
+		if slices.ContainsFunc(in.Members[:i], func(o TeamMember) bool { return o.Member == m.Member }) {
 			return nil, invalid(at, "", "is named twice", "重复", "leave one out")
+		}
+		if posts := m.Role.posts(); posts != nil && !serves(staff.Of(g, m.Member), posts, g) {
+			return nil, ErrTeamPost.At(at + ".member")
 		}
 	}
 	if slices.Equal(in.Members, c.Team) {
 		return nil, nil
 	}
 	return []any{TeamFormed(in)}, nil
+}
+
+// serves tells whether an officer holds one of the posts for the village of the file.
+func serves(o *staff.Officer, posts []record.Role, g record.Given) bool {
+	return o != nil && slices.ContainsFunc(o.Active(g.Now), func(p staff.Post) bool { return slices.Contains(posts, p.Role) && g.Serves(p.Unit) })
 }

@@ -70,7 +70,8 @@ func TestScheduledTests(t *testing.T) {
 	wantDue(t, s, "scheduled-test", "2026-04-09") // nor does one that failed
 }
 
-// Ensure that the support team names the places nobody fills (戒毒条例 17; D-06).
+// Ensure that the support team names the places nobody fills, and is owed until all are filled, by officers whose posts fit
+// (戒毒条例 17; D-06).
 func TestTeam(t *testing.T) {
 	s := reported(t)
 	wantDue(t, s, "team", "2026-04-01")
@@ -79,20 +80,25 @@ func TestTeam(t *testing.T) {
 	if got := state(s).MissingRoles(); !slices.Equal(got, []string{"family", "volunteer"}) {
 		t.Errorf("missing: %v", got)
 	}
-	wantDue(t, s, "team", "")
+	wantDue(t, s, "team", "2026-04-01") // a team without family and volunteer is none
 	s.When(office, "2026-03-07", "drugs.form_team", drugs.FormTeam{Members: members}).ThenRecorded("drugs.team_formed")
 	if got := state(s).MissingRoles(); len(got) > 0 {
 		t.Errorf("missing: %v", got)
 	}
+	wantDue(t, s, "team", "")
 	s.When(office, "2026-03-08", "drugs.form_team", drugs.FormTeam{Members: members}).Then()
 	s.When(office, "2026-03-08", "drugs.form_team", drugs.FormTeam{Members: append(members, members[0])}).ThenInvalid("members[5]")
+	s.When(office, "2026-03-08", "drugs.form_team", drugs.FormTeam{Members: append(members, drugs.TeamMember{Role: "volunteer", Member: cadre.Officer})}).ThenInvalid("members[5]") // in two places
 	s.When(office, "2026-03-08", "drugs.form_team", drugs.FormTeam{Members: []drugs.TeamMember{{Role: "neighbour", Member: id("x")}}}).ThenInvalid("members[0].role")
 	s.When(office, "2026-03-08", "drugs.form_team", drugs.FormTeam{Members: []drugs.TeamMember{{Role: "family"}}}).ThenInvalid("members[0].member")
+	for _, m := range []drugs.TeamMember{{Role: "medic", Member: cadre.Officer}, {Role: "volunteer", Member: id("nobody")}} {
+		s.When(office, "2026-03-08", "drugs.form_team", drugs.FormTeam{Members: []drugs.TeamMember{m}}).ThenRefused(drugs.ErrTeamPost)
+	}
+	s.When(office, "2026-05-01", "drugs.form_team", drugs.FormTeam{Members: members[:4]}).ThenRecorded("drugs.team_formed") // the volunteer left
+	wantDue(t, s, "team", "2026-05-31")
 }
 
-func team() (members []drugs.TeamMember) {
-	for _, r := range drugs.TeamRoles {
-		members = append(members, drugs.TeamMember{Role: drugs.TeamRole(r.Code), Member: id(r.Code)})
-	}
-	return members
+func team() []drugs.TeamMember {
+	return []drugs.TeamMember{{Role: "full-time-worker", Member: cadre.Officer}, {Role: "community-police", Member: policeman.Officer},
+		{Role: "medic", Member: medic.Officer}, {Role: "family", Member: id("relative")}, {Role: "volunteer", Member: volunteer.Officer}}
 }
