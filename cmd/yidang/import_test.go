@@ -51,6 +51,7 @@ func (c *crashing) Append(ctx context.Context, stream string, expected journal.E
 // crossing is a township with two officers in its office, and a neighbour that has a village of the same name.
 type crossing struct {
 	*records
+	blobDir       string
 	t             *testing.T
 	ctx           context.Context
 	here, foreign uuid.UUID
@@ -86,7 +87,7 @@ func withCrossing(t *testing.T, f func(*crossing)) {
 	var log buffer
 	p := &program{ctx: t.Context(), config: config, log: newLog(config.Log, &log), out: io.Discard, err: &log}
 	err = withRecord(p, func(r *records) error {
-		c := &crossing{records: r, t: t, ctx: p.ctx}
+		c := &crossing{records: r, t: t, ctx: p.ctx, blobDir: filepath.Join(config.domainDir(), "attachments")}
 		unit := func(in units.Register) uuid.UUID {
 			return c.do(commands.System, "unit", "unit.register", uuid.Nil, in)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,7 +75,7 @@ func openRecords(p *program, now func() time.Time) (_ *records, err error) {
 	c.exec.Precheck, c.exec.Responsible = r.precheck, r.oversight.Responsible
 	r.metrics = follow.NewMetrics(c.registry)
 	r.follower = follow.New(follow.Options{Source: c.journal, Codec: c.exec.Codec, Projection: r.views, Metrics: r.metrics, Log: p.log, OnEvent: c.exec.Observe})
-	r.watcher = follow.New(follow.Options{Source: c.journal, Codec: oversight.NewOpener(c.exec.Codec), Projection: erasing{r.oversight, r}, Metrics: r.metrics, Log: p.log})
+	r.watcher = follow.New(follow.Options{Source: c.journal, Codec: oversight.NewOpener(c.exec.Codec), Projection: erasing{r.oversight, r, p.log}, Metrics: r.metrics, Log: p.log})
 	ctx, stop := context.WithCancel(context.WithoutCancel(p.ctx))
 	r.stop = stop
 	r.running.Go(func() { r.follow(ctx, p) })
@@ -89,11 +90,12 @@ func openRecords(p *program, now func() time.Time) (_ *records, err error) {
 func (c *Config) oversightPath() string { return filepath.Join(c.projectionsDir(), "oversight.db") }
 
 // erasing is the oversight index, and sees to it that what an erasure promises is done: the key destroyed, which a crash
-// between the record and the act may have left, or which another server recorded, and the views blanked. It comes before
-// the batch is stored, so that it is done again until it is done.
+// between the record and the act may have left, or which another server recorded, the views blanked, and the attachments
+// removed. It comes before the batch is stored, so that it is done again until it is done.
 type erasing struct {
 	*oversight.Index
-	r *records
+	r   *records
+	log *slog.Logger
 }
 
 // Apply is documented at follow.Projection.
@@ -111,6 +113,11 @@ func (e erasing) Apply(ctx context.Context, b follow.Batch) error {
 		}
 		if err := e.r.views.Forget(ctx, event.Stream); err != nil {
 			return err
+		}
+		if err := e.r.blobs.Forget(ctx, event.Stream); record.KindOf(err) == record.Unavailable {
+			return err
+		} else if err != nil { // such as a bucket that keeps what it has for a time: they are unreadable all the same
+			e.log.ErrorContext(ctx, "attachments of an erased case are left in the store", "error", err)
 		}
 	}
 	return e.Index.Apply(ctx, b)

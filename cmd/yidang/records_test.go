@@ -2,11 +2,15 @@ package main
 
 import (
 	"errors"
+	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
+	"yidang/domain/attachments"
+	"yidang/domain/casework"
 	"yidang/domain/commands"
 	"yidang/domain/person"
 	"yidang/domain/programs/drugs"
@@ -87,6 +91,51 @@ func TestOneOpenCase(t *testing.T) {
 		erase := commands.Request{Category: "person", Command: "record.erase_file", ID: who, Officer: c.xu, Input: record.EraseFile{Basis: "retention-ended", Reason: "保存期限届满"}, DryRun: true}
 		if _, err := c.exec.Do(c.ctx, erase); !errors.Is(err, errCaseKept) {
 			t.Errorf("the erasure of the person's file: %v", err)
+		}
+	})
+}
+
+// Ensure that an erased case leaves no blob in the store, also when the program dies between the record and the act
+// (S-16; PIPL 47).
+func TestErasedAttachmentsAreRemoved(t *testing.T) {
+	withCrossing(t, func(c *crossing) {
+		who := c.do(c.xu, "person", "person.register", uuid.Nil, person.Register{Name: "赵销毁", CitizenID: c.citizen(), Village: c.here})
+		files := func() (n int) {
+			_ = filepath.WalkDir(c.blobDir, func(_ string, d fs.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					n++
+				}
+				return err
+			})
+			return n
+		}
+		two := func(id uuid.UUID, command string, in any) {
+			t.Helper()
+			proposed, err := c.exec.Do(c.ctx, commands.Request{Category: "drugs", Command: command, ID: id, Officer: c.xu, Input: in})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.do(c.hu, "drugs", "record.approve_proposal", id, record.ApproveProposal{Proposal: proposed.Proposal, Note: "材料齐全"})
+		}
+		id := c.do(c.xu, "drugs", "drugs.open", uuid.Nil, drugs.Open{Person: who, Village: c.here, Kind: drugs.Voluntary})
+		paper, err := c.blobs.Put(c.ctx, record.StreamOf("drugs", id), strings.NewReader("戒毒协议，测试文本"), attachments.Info{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.do(c.xu, "drugs", "casework.add_attachment", id, casework.AddAttachment{Attachment: casework.Attachment{SHA256: paper.SHA256, Size: paper.Size, MediaType: paper.MediaType}, Title: "协议"})
+		if _, err := c.blobs.Put(c.ctx, record.StreamOf("drugs", id), strings.NewReader("从未登记的文件"), attachments.Info{}); err != nil {
+			t.Fatal(err)
+		}
+		two(id, "drugs.close_case", drugs.CloseCase{Reason: "withdrawn"})
+		if n := files(); n != 2 {
+			t.Fatalf("%d files before the erasure", n)
+		}
+		two(id, "record.erase_file", record.EraseFile{Basis: "consent-withdrawn", Reason: "本人书面撤回同意"})
+		if err := c.settled(c.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if n := files(); n != 0 {
+			t.Errorf("%d files are left", n)
 		}
 	})
 }

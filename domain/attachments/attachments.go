@@ -2,8 +2,9 @@
 // samples (S-3: never of a person's body). A blob is known by the SHA-256 of its bytes, which the event that attaches it
 // records, and is stored once per case, sealed so that destroying the case's key destroys it too.
 //
-// A bucket shows, to who holds it, how many blobs there are, how large and since when. It does not show what they are,
-// which case they belong to, or that two cases have the same one: an object's name is a keyed hash of case and content.
+// A bucket shows, to who holds it, how many blobs there are, how large and since when, and which are of one case, so that
+// those of an erased case can be removed. It does not show what they are, which case that is, or that two cases have the same
+// one: an object's name is a keyed hash of the case, and one of case and content.
 //
 // An object is the byte 1, the length of a header in two bytes, the header sealed with the case's key (what the blob is,
 // and a random key of its own), then the content in segments of 64 KiB by Tink's streaming AEAD under the random key.
@@ -181,13 +182,45 @@ func (s *Store) open(ctx context.Context, stream, name string, object io.ReadClo
 	return &reader{object: object, content: content, want: head.Ref, sum: sha256.New()}, head, nil
 }
 
+// Forget removes the blobs of a case whose key is destroyed: nobody can read them any more. Whoever follows the log calls it
+// for every erasure, again until it succeeds. Its error is Unavailable when that may help, and Forbidden when the bucket does
+// not let go of what it has.
+func (s *Store) Forget(ctx context.Context, stream string) error {
+	if !s.vault.Erased(stream) {
+		return record.Errorf(record.Refused, "the attachments of a case are removed only after its key")
+	}
+	fail := func(err error) error {
+		kind := record.Unavailable
+		if gcerrors.Code(err) == gcerrors.PermissionDenied {
+			kind = record.Forbidden
+		}
+		return record.Errorf(kind, "remove the attachments of an erased case: %w", err)
+	}
+	all := s.bucket.List(&blob.ListOptions{Prefix: s.folder(stream)})
+	for {
+		object, err := all.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return s.removeFolder(stream)
+		}
+		if err == nil {
+			err = s.bucket.Delete(ctx, object.Key)
+		}
+		if err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+			return fail(err)
+		}
+	}
+}
+
 // Close releases the bucket.
 func (s *Store) Close() error { return s.bucket.Close() }
 
-// objectName is two levels deep, so that no directory of a file bucket grows too large to list.
+// folder is where the objects of a case are.
+func (s *Store) folder(stream string) string {
+	return hex.EncodeToString(s.vault.MAC("attachments of", []byte(stream))[:16]) + "/"
+}
+
 func (s *Store) objectName(stream, sha string) string {
-	name := hex.EncodeToString(s.vault.MAC("attachment", []byte(stream), []byte(sha)))
-	return name[:2] + "/" + name[2:]
+	return s.folder(stream) + hex.EncodeToString(s.vault.MAC("attachment", []byte(stream), []byte(sha)))
 }
 
 // reader hands out content one part behind what it has read, to be able to withhold the end of what is not whole.

@@ -336,6 +336,30 @@ func TestErased(t *testing.T) {
 	mustGet(t, f.Store, caseB, ref, content)
 }
 
+// Ensure that the blobs of an erased case are removed, again and again without harm, those of other cases stay, and nothing is
+// removed while there is a key (S-16; PIPL 47).
+func TestForget(t *testing.T) {
+	f := open(t, t.TempDir(), Limits{})
+	keep := mustPut(t, f.Store, caseB, report(8, 1000))
+	mustPut(t, f.Store, caseA, report(8, 1000))
+	mustPut(t, f.Store, caseA, report(9, 1000))
+	if err := f.Forget(t.Context(), caseA); record.KindOf(err) != record.Refused || len(objects(t, f.files())) != 3 {
+		t.Fatalf("while the key is there: %v", err)
+	}
+	if err := f.vault.Destroy(t.Context(), caseA, "S-16"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := f.Forget(t.Context(), caseA); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := os.ReadDir(f.files()); err != nil || len(left) != 1 || len(objects(t, f.files())) != 1 {
+			t.Fatalf("left: %v, %v", left, err)
+		}
+	}
+	mustGet(t, f.Store, caseB, keep, report(8, 1000))
+}
+
 // Ensure that size and type limits hold by the content, whatever the sender says, and that a refusal stores nothing.
 func TestLimits(t *testing.T) {
 	f := open(t, t.TempDir(), Limits{MaxBytes: 1000})

@@ -137,6 +137,21 @@ func (s *Store) sync(name string) error {
 	return nil
 }
 
+// removeFolder removes the empty directory of a case, durably.
+func (s *Store) removeFolder(stream string) error {
+	if s.dir == "" {
+		return nil
+	}
+	err := os.Remove(filepath.Join(s.dir, filepath.FromSlash(s.folder(stream))))
+	if err == nil {
+		err = syncDir(s.dir)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return record.Errorf(record.Unavailable, "remove the attachments of an erased case: %w", err)
+	}
+	return nil
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -36,7 +36,29 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.after {
 			w.WriteHeader(http.StatusForbidden)
 		}
+	case http.MethodHead: // the client asks before it deletes
+		if _, ok := s.objects[r.URL.Path]; !ok {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	case http.MethodDelete:
+		if s.before {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		delete(s.objects, r.URL.Path)
+		w.WriteHeader(http.StatusNoContent)
 	case http.MethodGet:
+		if prefix := r.URL.Query().Get("prefix"); prefix != "" {
+			w.Header().Set("Content-Type", "application/xml")
+			io.WriteString(w, "<ListBucketResult>")
+			for path := range s.objects {
+				if key := strings.TrimPrefix(path, "/files/"); strings.HasPrefix(key, prefix) {
+					io.WriteString(w, "<Contents><Key>"+key+"</Key><Size>1</Size><LastModified>2026-03-02T00:00:00Z</LastModified></Contents>")
+				}
+			}
+			io.WriteString(w, "</ListBucketResult>")
+			return
+		}
 		body, ok := s.objects[r.URL.Path]
 		if !ok {
 			w.Header().Set("Content-Type", "application/xml")
@@ -136,4 +158,25 @@ func TestS3Service(t *testing.T) {
 			t.Fatalf("got %+v, want %+v", again, ref)
 		}
 	}
+}
+
+// Ensure that the blobs of an erased case leave a bucket too, and that a bucket that does not let go of them is told from one
+// that is away.
+func TestForgetOnS3(t *testing.T) {
+	f, srv := openServer(t)
+	mustPut(t, f.Store, caseA, report(20, 500))
+	mustPut(t, f.Store, caseA, report(21, 500))
+	keep := mustPut(t, f.Store, caseB, report(20, 500))
+	if err := f.vault.Destroy(t.Context(), caseA, "S-16"); err != nil {
+		t.Fatal(err)
+	}
+	srv.set(true, false, false)
+	if err := f.Forget(t.Context(), caseA); record.KindOf(err) != record.Forbidden || srv.count() != 3 {
+		t.Fatalf("a bucket that keeps what it has: %v, %d objects", err, srv.count())
+	}
+	srv.set(false, false, false)
+	if err := f.Forget(t.Context(), caseA); err != nil || srv.count() != 1 {
+		t.Fatalf("%v, %d objects are left", err, srv.count())
+	}
+	mustGet(t, f.Store, caseB, keep, report(20, 500))
 }
