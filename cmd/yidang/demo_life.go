@@ -28,7 +28,8 @@ func (d *demo) live(until time.Time) error {
 		for i, id := range d.cases {
 			d.clock = afternoon.Add(time.Duration(i%60) * 4 * time.Minute)
 			if d.clock.After(until) {
-				return nil
+				d.clock = until
+				return d.leaveProposals()
 			}
 			if err := d.workOn(id); err != nil {
 				return err
@@ -40,7 +41,45 @@ func (d *demo) live(until time.Time) error {
 		}
 	}
 	d.clock = until
+	return d.leaveProposals()
+}
+
+// leaveProposals leaves something for a second person to answer on the last day: what was proposed on the way may have
+// expired.
+func (d *demo) leaveProposals() error {
+	left := 0
+	for _, id := range d.cases {
+		if err := d.refold(id); err != nil {
+			return err
+		}
+		c := d.files[id].State.(*drugs.Case)
+		if !c.IsOpen() || c.Tier() != string(drugs.Priority) || left == 3 {
+			continue
+		}
+		if !d.proposed(id) {
+			_, err := d.propose(id)
+			var p *record.Problem
+			if errors.As(err, &p) && (p.Kind == record.Refused || p.Kind == record.Forbidden) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		left++
+	}
 	return nil
+}
+
+// proposed tells whether something waits for a second person in a case.
+func (d *demo) proposed(id uuid.UUID) bool {
+	return slices.ContainsFunc(d.files[id].Proposals(), func(p record.Event) bool { return p.Data.(record.Proposed).Expires.After(d.clock) })
+}
+
+// propose proposes a lower tier as the township office.
+func (d *demo) propose(id uuid.UUID) (commands.Receipt, error) {
+	return d.r.exec.Do(d.program.ctx, commands.Request{Category: "drugs", Command: "drugs.change_tier", ID: id, Officer: d.officer["xu.zhen"], Occurred: d.clock,
+		Input: drugs.ChangeTier{Tier: drugs.General, Criteria: []string{"good-conduct", "light-addiction"}, Reasons: "近三个月尿检均为阴性，表现较好"}})
 }
 
 func (d *demo) refold(id uuid.UUID) error {
@@ -162,20 +201,18 @@ func (d *demo) test(id uuid.UUID, c *drugs.Case) error {
 
 func (d *demo) reviewTier(id uuid.UUID, c *drugs.Case, office uuid.UUID) error {
 	if c.Tier() == string(drugs.Priority) && d.rand.IntN(3) == 0 {
-		return d.lower(id, c, office)
+		return d.lower(id, c)
 	}
 	return d.late(office, "drugs.review_tier", id, drugs.ReviewTier{Reasons: "表现与现类别相符，维持"})
 }
 
 // lower proposes a lower tier. The police officer who has no part in the case approves it the same day, or it is left for
 // the reader to answer.
-func (d *demo) lower(id uuid.UUID, c *drugs.Case, office uuid.UUID) error {
-	waits := func(p record.Event) bool { return p.Data.(record.Proposed).Expires.After(d.clock) }
-	if slices.ContainsFunc(d.files[id].Proposals(), waits) {
+func (d *demo) lower(id uuid.UUID, c *drugs.Case) error {
+	if d.proposed(id) {
 		return nil
 	}
-	proposed, err := d.r.exec.Do(d.program.ctx, commands.Request{Category: "drugs", Command: "drugs.change_tier", ID: id, Officer: office, Occurred: d.clock,
-		Input: drugs.ChangeTier{Tier: drugs.General, Criteria: []string{"good-conduct", "light-addiction"}, Reasons: "近三个月尿检均为阴性，表现较好"}})
+	proposed, err := d.propose(id)
 	if err != nil || d.rand.IntN(2) == 0 {
 		return err
 	}

@@ -211,6 +211,10 @@ func TestTour(t *testing.T) {
 		t.Errorf("the newest line of the file is %v", line)
 	}
 
+	if waiting := w.signIn(address, "zhou.min").must("GET", "/v1/proposals", nil, nil); at(waiting, "proposals", 0) == nil {
+		t.Errorf("nothing waits for a second person: %v", waiting)
+	}
+
 	inspector := w.signIn(address, "inspector")
 	then := inspector.must("GET", fmt.Sprintf("/v1/people/%s/timeline?limit=1&knownAt=%s", who, before.Format("2006-01-02T15:04:05Z")), inspecting, nil)
 	if at(then, "lines", 0, "id") == at(receipt, "events", 0, "id") {
