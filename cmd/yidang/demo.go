@@ -41,7 +41,22 @@ func (cmd demoCmd) Run(p *program) error { return fillDemo(p, cmd) }
 // accountsFile is where the demo's passwords are kept.
 func accountsFile(c Config) string { return filepath.Join(c.Data, "demo-accounts.txt") }
 
+// unfinishedFile is there from the first event of the demo to its last one.
+func unfinishedFile(c Config) string { return filepath.Join(c.Data, "demo-unfinished") }
+
+// demoFinished refuses a demo whose filling was interrupted: half a township, whose clock stands months ago.
+func demoFinished(c Config) error {
+	if _, err := os.Stat(unfinishedFile(c)); err != nil {
+		return nil // there is none, or no data folder
+	}
+	return &record.Problem{Kind: record.Refused, Message: "the demo in " + c.Data + " was interrupted while it was filled", Zh: "演示数据填充中断，尚不完整",
+		Remedy: "remove " + c.Data + " and start again"}
+}
+
 func fillDemo(p *program, cmd demoCmd) error {
+	if err := demoFinished(p.config); err != nil {
+		return err
+	}
 	now := time.Now()
 	start := record.DayOf(now).AddDate(0, -cmd.Months, 0).Add(9 * time.Hour)
 	d := &demo{program: p, cmd: cmd, clock: start, rand: rand.New(rand.NewPCG(cmd.Seed, 7)), files: map[uuid.UUID]*record.File{}}
@@ -51,6 +66,9 @@ func fillDemo(p *program, cmd demoCmd) error {
 			if err == nil {
 				err = &record.Problem{Kind: record.Refused, Message: "the data folder is not empty", Remedy: "name another with data = \"…\", or remove " + p.config.Data}
 			}
+			return err
+		}
+		if err := os.WriteFile(unfinishedFile(p.config), []byte("the demo is being filled\n"), 0o600); err != nil {
 			return err
 		}
 		d.step("a township, its villages, a police station, officers and posts")
@@ -65,7 +83,7 @@ func fillDemo(p *program, cmd demoCmd) error {
 		if err := d.live(now); err != nil {
 			return err
 		}
-		return d.writeAccounts()
+		return os.Remove(unfinishedFile(p.config))
 	})
 }
 
@@ -158,9 +176,9 @@ func (d *demo) settle() error {
 	return d.passwords()
 }
 
-// passwords gives the accounts of the tour random passwords.
+// passwords gives the accounts of the tour random passwords. They are written down before they are set: whatever comes in
+// between, nobody is locked out.
 func (d *demo) passwords() error {
-	hasher := auth.NewHasher(2)
 	for _, a := range []account{
 		{"cadre1", "", "村干部（前进村）：个案工作人员", "village cadre of 前进村: case officer"},
 		{"zhou.min", "", "社区民警：派出所", "community police officer"},
@@ -171,6 +189,13 @@ func (d *demo) passwords() error {
 		{"admin", "", "系统管理员", "administrator"},
 	} {
 		a.password = auth.RandomPassword()
+		d.accounts = append(d.accounts, a)
+	}
+	if err := d.writeAccounts(); err != nil {
+		return err
+	}
+	hasher := auth.NewHasher(2)
+	for _, a := range d.accounts {
 		hash, err := hasher.Hash(d.program.ctx, a.password)
 		if err != nil {
 			return err
@@ -178,7 +203,6 @@ func (d *demo) passwords() error {
 		if _, err := d.do(commands.System, "officer", "officer.set_password", d.officer[a.login], staff.SetPassword{Hash: hash}); err != nil {
 			return err
 		}
-		d.accounts = append(d.accounts, a)
 	}
 	return nil
 }

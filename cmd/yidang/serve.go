@@ -52,6 +52,9 @@ func (cmd serveCmd) Run(p *program) error {
 		_, err := fmt.Fprintln(p.out, "the configuration is good")
 		return err
 	}
+	if err := demoFinished(p.config); err != nil {
+		return err
+	}
 	if cmd.Demo {
 		if err := demoIfEmpty(p); err != nil {
 			return err
