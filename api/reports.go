@@ -19,7 +19,7 @@ type RunReport func(ctx context.Context, name string, parameters map[string]stri
 
 // ErrNoReports is the answer while there is no engine.
 var ErrNoReports = &record.Problem{Kind: record.Unavailable, Message: "the report engine is not installed", Zh: "统计引擎未安装",
-	Remedy: "run make engine and restart, or set analytics.url to a ClickHouse server"}
+	Remedy: "run make engine and restart, or set analytics.connection to a ClickHouse server"}
 
 // ReportList is what reports there are, of those the caller may see.
 type ReportList struct {

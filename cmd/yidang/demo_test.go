@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// stopping ends a context when a word is written to it.
+// stopping ends a context once a word was written to it.
 type stopping struct {
 	io.Writer
 	at   string
@@ -18,10 +18,11 @@ type stopping struct {
 }
 
 func (s stopping) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
 	if bytes.Contains(p, []byte(s.at)) {
 		s.stop()
 	}
-	return s.Writer.Write(p)
+	return n, err
 }
 
 // Ensure that a demo whose filling was interrupted is neither served nor taken for a full one, that the error says what to

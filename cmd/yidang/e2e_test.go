@@ -18,10 +18,12 @@ import (
 	"time"
 
 	"yidang/domain/catalog"
+	"yidang/domain/commands"
 	"yidang/domain/dossier"
 	"yidang/domain/notary"
 	"yidang/domain/notary/keyfile"
 	"yidang/domain/record"
+	"yidang/domain/units"
 	"yidang/projections/analytics/embedded"
 	"yidang/projections/reports"
 )
@@ -477,6 +479,7 @@ func TestFirstAdministrator(t *testing.T) {
 	}
 	w.run("officer", "create", "--login", "second", "--name", "李管理", "--sex", "2", "--role", "administrator", "--unit", "示范镇")
 	w.run("officer", "reset", "--login", "admin")
+	w.twoVillages("前进村")
 	w.run("rebuild")
 	for _, c := range []struct {
 		args []string
@@ -484,6 +487,7 @@ func TestFirstAdministrator(t *testing.T) {
 	}{
 		{[]string{"officer", "create", "--login", "admin", "--name", "钱管理", "--sex", "1"}, "taken"},
 		{[]string{"officer", "grant", "--login", "admin", "--role", "inspector", "--unit", "无此村"}, "no such unit"},
+		{[]string{"officer", "grant", "--login", "admin", "--role", "inspector", "--unit", "前进村"}, "several units"},
 		{[]string{"officer", "grant", "--login", "admin", "--role", "king", "--unit", "示范镇"}, "must be one of"},
 		{[]string{"officer", "reset", "--login", "nobody"}, "no such officer"},
 		{[]string{"demo"}, "not empty"},
@@ -497,16 +501,56 @@ func TestFirstAdministrator(t *testing.T) {
 	}
 }
 
+// twoVillages registers two villages of one name.
+func (w *town) twoVillages(name string) {
+	w.t.Helper()
+	config, err := loadConfig("", w.environ)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := &program{ctx: w.t.Context(), config: config, log: newLog(config.Log, w.log), out: io.Discard, err: w.log}
+	err = withRecord(p, func(r *records) error {
+		all, _, err := r.views.Units(p.ctx)
+		if err != nil {
+			return err
+		}
+		for range 2 {
+			if _, err := r.do(p.ctx, commands.Request{Category: "unit", Command: "unit.register", Input: units.Register{Name: name, Sort: units.Village, Parent: all[0].ID}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // Ensure that without the ClickHouse library the service runs and a report says what to do.
 func TestWithoutEngine(t *testing.T) {
 	w := newTown(t)
 	w.environ = append(w.environ, "YIDANG_ANALYTICS_LIBRARY=", "YIDANG_ANALYTICS_OFF=true")
 	w.run("demo", "--months", "1", "--people", "5")
-	address, stop := w.serve()
-	defer stop()
-	status, raw := w.signIn(address, "analyst").call("GET", "/v1/reports/register", nil, nil)
-	if status != http.StatusServiceUnavailable || !strings.Contains(string(raw), "make engine") {
-		t.Errorf("a report without an engine: %d %s", status, raw)
+	all := w.environ
+	for name, environ := range map[string][]string{
+		"switched off":                     {"YIDANG_ANALYTICS_OFF=true"},
+		"not installed":                    {"YIDANG_ANALYTICS_OFF=false"},
+		"not where the configuration says": {"YIDANG_ANALYTICS_OFF=false", "YIDANG_ANALYTICS_LIBRARY=" + filepath.Join(w.data, "libchdb.so")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.t, w.environ = t, slices.Concat(all, environ)
+			address, stop := w.serve()
+			defer stop()
+			status, raw := w.signIn(address, "analyst").call("GET", "/v1/reports/register", nil, nil)
+			if status != http.StatusServiceUnavailable || !strings.Contains(string(raw), "make engine") || !strings.Contains(string(raw), "analytics.connection") {
+				t.Errorf("a report without an engine: %d %s", status, raw)
+			}
+			officer := w.signIn(address, "cadre1")
+			officer.must("GET", "/v1/worklist", nil, nil)
+			if _, raw := officer.call("GET", "/readyz", nil, nil); !strings.Contains(string(raw), `"name":"reports","ready":false`) {
+				t.Errorf("readiness: %s", raw)
+			}
+		})
 	}
 }
 

@@ -459,10 +459,10 @@ func TestWitnessRefuses(t *testing.T) {
 	}
 }
 
-// Ensure that each of these commands shows how it is used.
-func TestEvidenceHelp(t *testing.T) {
+// Ensure that each command shows how it is used.
+func TestHelp(t *testing.T) {
 	alone := &town{t: t, log: &buffer{}}
-	for _, name := range []string{"verify", "dossier", "inspect", "inspect officer", "inspect entries", "inspect reads", "inspect difference", "inspect gaps", "inspect proof", "key", "witness"} {
+	for _, name := range []string{"serve", "demo", "import", "rebuild", "journal", "officer", "officer create", "officer grant", "officer reset", "verify", "dossier", "inspect", "inspect officer", "inspect entries", "inspect reads", "inspect difference", "inspect gaps", "inspect proof", "key", "witness"} {
 		if help := alone.run(append(strings.Fields(name), "--help")...); !strings.Contains(help, "Example") || !strings.Contains(help, "yidang "+name) {
 			t.Errorf("yidang %s --help: %s", name, help)
 		}

@@ -40,6 +40,15 @@ type officerCreate struct {
 	Township   string `help:"In an empty installation: register this township and take it as the unit."`
 }
 
+func (officerCreate) Help() string {
+	return `Makes the account, with its first post when --role is given, and prints a random password that must be changed at the first
+sign-in. In an empty installation --township registers the township with it.
+
+Examples:
+  yidang officer create --login admin --name 王管理 --sex 1 --role administrator --township 示范镇
+  yidang officer create --login li.jianguo --name 李建国 --sex 1 --role village-cadre --unit 前进村`
+}
+
 // Run makes the account.
 func (cmd officerCreate) Run(p *program) error {
 	return withRecord(p, func(r *records) error {
@@ -68,6 +77,13 @@ type officerGrant struct {
 	Unit  string `required:"" help:"Unit of the post: its name or uuid."`
 }
 
+func (officerGrant) Help() string {
+	return `Gives an officer one more post; those held before stay. A unit whose name another township has too is given by its uuid.
+
+Example:
+  yidang officer grant --login li.jianguo --role community-police --unit 示范镇派出所`
+}
+
 // Run grants the post.
 func (cmd officerGrant) Run(p *program) error {
 	return withRecord(p, func(r *records) error {
@@ -89,6 +105,13 @@ func (cmd officerGrant) Run(p *program) error {
 
 type officerReset struct {
 	Login string `required:"" help:"Sign-in name."`
+}
+
+func (officerReset) Help() string {
+	return `Sets a random password and prints it; it must be changed at the next sign-in. Every session and token of the officer ends.
+
+Example:
+  yidang officer reset --login li.jianguo`
 }
 
 // Run sets a random password that must be changed at the next sign-in.
@@ -132,10 +155,20 @@ func (r *records) unitFor(ctx context.Context, unit, township string, needed boo
 	if unit == "" && !needed {
 		return uuid.Nil, nil
 	}
+	var named []uuid.UUID
 	for _, u := range known {
-		if u.Name == unit || u.ID.String() == unit {
+		if u.ID.String() == unit {
 			return u.ID, nil
 		}
+		if u.Name == unit {
+			named = append(named, u.ID)
+		}
+	}
+	switch {
+	case len(named) == 1:
+		return named[0], nil
+	case len(named) > 1:
+		return uuid.Nil, &record.Problem{Kind: record.Invalid, Field: "unit", Message: "several units have this name", Zh: "有多个同名单位", Remedy: "give the uuid of the one that is meant"}
 	}
 	return uuid.Nil, &record.Problem{Kind: record.NotFound, Field: "unit", Message: "there is no such unit", Remedy: "give a unit's name or uuid; an empty installation takes --township NAME"}
 }
