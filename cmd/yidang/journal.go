@@ -40,7 +40,7 @@ func (cmd journalCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.err, "journal served at %s; stop with Ctrl-C\n", cmd.Listen)
+	fmt.Fprintf(p.err, "journal served at %s; stop with Ctrl-C\n", server.Addr())
 	<-p.ctx.Done()
 	return server.Close()
 }
