@@ -1,18 +1,16 @@
 package api_test
 
 import (
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 )
 
-// Ensure that an erased file is gone from everywhere: search, the file, its timeline, its papers, and every file on disk;
-// that what happened, when and by whom stays; and that it is so after a restart with rebuilt lists too.
-func TestErasureDrill(t *testing.T) {
+// Ensure that an erased file is gone from every answer: search, the file, its timeline, its papers; that what happened, when
+// and by whom stays; and that it is so after a restart with rebuilt lists too. That it is gone from what lies on disk, and
+// that the program sees to it, is drilled in cmd/yidang.
+func TestErasedAnswers(t *testing.T) {
 	w := newTown(t, nil).build()
 	const canary, note = "欧阳金丝雀", "只在这条备注里的一句话"
 	office, police, cadre := w.signIn("office"), w.signIn("police"), w.signIn("cadre")
@@ -86,19 +84,4 @@ func TestErasureDrill(t *testing.T) {
 	w.settle()
 	office, police = w.signIn("office"), w.signIn("police")
 	inspector()
-	err := filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !d.Type().IsRegular() {
-			return err
-		}
-		raw, err := os.ReadFile(path)
-		for _, secret := range []string{canary, note, idWang} {
-			if strings.Contains(string(raw), secret) {
-				t.Errorf("%s holds %q", filepath.Base(path), secret)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
