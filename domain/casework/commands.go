@@ -119,7 +119,7 @@ var (
 func Commands(posts Posts) []record.CommandRow {
 	officerAndVillage := func(officer uuid.UUID) []string { return []string{staff.Stream(officer)} }
 	all := slices.Concat(posts.Workers, posts.Leaders)
-	return slices.Concat(record.AmendCommands(all...), record.ApprovalCommands(posts.Approvers, posts.Leaders), []record.CommandRow{
+	return slices.Concat(record.AmendCommands(all...), record.ApprovalCommands(posts.Approvers, posts.Leaders, all), []record.CommandRow{
 		record.Needing(record.Do("casework.assign_responsible", record.T("确定包保责任人", "Make an officer responsible"), "D-09; D-10; D-11", assignResponsible, posts.Leaders...),
 			func(in AssignResponsible, _ record.Given) []string { return officerAndVillage(in.Officer) }),
 		record.Do("casework.end_responsible", record.T("解除包保责任", "End an officer's part"), "D-09; D-10; D-11", endPart, posts.Leaders...),

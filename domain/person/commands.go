@@ -122,7 +122,7 @@ var Category = record.Category{
 		record.Needing(record.Do("person.merge", record.T("合并档案", "Merge with another file of the same person"), "D-12; PIPL 8", merge, office),
 			func(in Merge, _ record.Given) []string { return []string{Stream(in.Into)} }).Timeless(),
 		record.Do("person.unmerge", record.T("撤销合并", "Undo a merge"), "D-12; PIPL 8", unmerge, office).Timeless(),
-	}, record.AmendCommands(field), record.ApprovalCommands([]record.Grant{office}, []record.Grant{office})),
+	}, record.AmendCommands(field), record.ApprovalCommands([]record.Grant{office}, []record.Grant{office}, []record.Grant{field})),
 }
 
 func merge(p *Person, in Merge, g record.Given) ([]any, error) {

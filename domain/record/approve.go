@@ -223,9 +223,9 @@ var (
 	ErrEraseOpen   = &Problem{Kind: Refused, Rule: "PIPL 47", Message: "an open case is not erased", Zh: "未结案的档案不得销毁", Remedy: "close the case first"}
 )
 
-// ApprovalCommands are the rows by which proposals are answered and a file is erased. approvers may approve, proposers may
-// ask for an erasure.
-func ApprovalCommands(approvers, proposers []Grant) []CommandRow {
+// ApprovalCommands are the rows by which proposals are answered and a file is erased. approvers may approve, erasers may ask
+// for an erasure. proposers are all whose commands can need a second person: each may take his own proposal back.
+func ApprovalCommands(approvers, erasers, proposers []Grant) []CommandRow {
 	const source = "two-person rule"
 	approve := Do("record.approve_proposal", T("批准提请", "Approve a proposal"), source, func(any, ApproveProposal, Given) ([]any, error) { return nil, nil }, approvers...).Timeless()
 	approve.Approves = func(input any) (uuid.UUID, string) {
@@ -235,8 +235,8 @@ func ApprovalCommands(approvers, proposers []Grant) []CommandRow {
 	return []CommandRow{
 		approve,
 		Do("record.reject_proposal", T("不批准提请", "Reject a proposal"), source, rejectProposal, approvers...).Timeless(),
-		Do("record.withdraw_proposal", T("撤回提请", "Withdraw a proposal"), source, withdrawProposal, slices.Concat(approvers, proposers)...).Timeless(),
-		Do("record.erase_file", T("销毁档案", "Erase the file"), "PIPL 47", eraseFile, proposers...).Timeless(),
+		Do("record.withdraw_proposal", T("撤回提请", "Withdraw a proposal"), source, withdrawProposal, proposers...).Timeless(),
+		Do("record.erase_file", T("销毁档案", "Erase the file"), "PIPL 47", eraseFile, erasers...).Timeless(),
 	}
 }
 

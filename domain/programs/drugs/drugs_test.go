@@ -2,6 +2,7 @@ package drugs_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,28 @@ func TestOnlyPoliceRecordWhatTheLawReservesForThem(t *testing.T) {
 	}
 	if len(reserved) > 0 {
 		t.Errorf("these commands are gone: %v", reserved)
+	}
+}
+
+// Ensure that every post whose commands can need a second person may take its own proposals back: an amendment does after
+// some days, whoever makes it.
+func TestWhoeverProposesMayWithdraw(t *testing.T) {
+	roles := func(name string) (all []record.Role) {
+		for _, c := range drugs.Category.Commands {
+			if c.Name == name {
+				for _, g := range c.Grants {
+					all = append(all, g.Roles...)
+				}
+			}
+		}
+		return all
+	}
+	for _, name := range []string{"record.correct_event", "record.void_event", "drugs.change_tier", "drugs.close_case", "drugs.record_move", "casework.request_view", "record.erase_file"} {
+		for _, r := range roles(name) {
+			if !slices.Contains(roles("record.withdraw_proposal"), r) {
+				t.Errorf("%s may propose %s, and may not withdraw it", r, name)
+			}
+		}
 	}
 }
 
