@@ -216,7 +216,10 @@ func (c *command) run(ctx huma.Context) (receipt commands.Receipt, err error) {
 	if r.Input, err = c.input(body); err != nil {
 		return receipt, err
 	}
-	return c.server.options.Executor.Do(ctx.Context(), r)
+	if receipt, err = c.server.options.Executor.Do(ctx.Context(), r); err == nil {
+		c.server.alarm(ctx.Context(), receipt)
+	}
+	return receipt, err
 }
 
 // request takes what path, query and headers say.

@@ -13,6 +13,7 @@
 //	reads.go      what reads share: position, reach, the best post
 //	people.go timeline.go cases.go worklist.go staffing.go policy.go   reads
 //	readlog.go    each reading is recorded before its answer, with its purpose
+//	emergencies.go                                         who learns of emergency readings, and how
 //	difference.go inspect.go proposals.go   what became known; what inspectors and supervisors ask; what waits for approval
 //	log.go dossier.go   the log of proofs (/log, proofs by event, consistency), a file taken away as a zip
 //	state.go      the state of a program, shown without knowing the program

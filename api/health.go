@@ -82,7 +82,7 @@ func (m *metrics) signIn(err error) {
 
 // healthRoutes are for machines beside the service; they need no sign-in and show nothing of a person.
 func (s *Server) healthRoutes() {
-	s.options.Registry.MustRegister(dutyGauge{s})
+	s.options.Registry.MustRegister(dutyGauge{s}, emergencyGauge{s})
 	s.engine.GET("/healthz", func(c *gin.Context) { writeJSON(c.Writer, http.StatusOK, map[string]string{"status": "alive"}) })
 	s.engine.GET("/readyz", s.readyz)
 	shown := promhttp.HandlerFor(s.options.Registry, promhttp.HandlerOpts{})

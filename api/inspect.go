@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -11,8 +10,6 @@ import (
 
 	"yidang/domain/access"
 	"yidang/domain/record"
-	"yidang/domain/staff"
-	"yidang/domain/units"
 	"yidang/projections/oversight"
 	"yidang/projections/views"
 )
@@ -87,29 +84,21 @@ type readingsQuery struct {
 // Readings is a page of the access log.
 type Readings struct {
 	oversight.Page
-	Readings []oversight.Reading `json:"readings" nullable:"false"`
+	Readings []ReadingItem `json:"readings" nullable:"false"`
+}
+
+// ReadingItem is one reading. What the reader said of it, and from where, is for inspectors: the person's own answer
+// (PIPL 45) says who, when and for what purpose.
+type ReadingItem struct {
+	oversight.Reading
+	Reason string `json:"reason,omitempty" doc:"in the reader's words; for inspectors, as item and from are"`
+	Item   string `json:"item,omitempty" doc:"which attachment, or which question"`
+	From   string `json:"from,omitempty" doc:"network address"`
 }
 
 type fileReadingsQuery struct {
 	Paging
 	ID uuid.UUID `path:"id" doc:"of the person"`
-}
-
-type emergenciesQuery struct {
-	Paging
-	Since string `query:"since" maxLength:"40" doc:"on or after this day or time"`
-}
-
-// Emergencies is a page of emergency readings.
-type Emergencies struct {
-	oversight.Page
-	Emergencies []Emergency `json:"emergencies" nullable:"false"`
-}
-
-// Emergency is one, with the reason that the officer gave.
-type Emergency struct {
-	oversight.Glass
-	Reason string `json:"reason"`
 }
 
 type gapsQuery struct {
@@ -126,13 +115,13 @@ type Gaps struct {
 
 var (
 	inspectors   = []record.Grant{{Roles: []record.Role{record.Inspector}, Scope: record.Anywhere}}
-	supervisors  = append([]record.Grant{{Roles: []record.Role{record.TownshipOffice}, Scope: record.Anywhere}}, inspectors...)
 	errNoIndex   = &record.Problem{Kind: record.Unavailable, Message: "this server keeps no index for inspectors", Zh: "本服务器未启用监督索引", Remedy: "ask another server"}
 	errPartLog   = &record.Problem{Kind: record.Forbidden, Rule: "S-13; S-14", Message: "who sees a part of a file does not see who read it", Zh: "仅限按需知悉者不得查看查阅记录", Remedy: "ask the officer who is responsible"}
 	inspectTitle = record.T("监督检查查询", "ask an inspector's question")
 )
 
 func (s *Server) inspectRoutes() {
+	s.emergencyRoutes()
 	tags := []string{"inspect"}
 	mark := map[string]any{recorded: true}
 	who := "\n\nWho may: " + grantText(inspectors) + ". The question is recorded."
@@ -140,8 +129,6 @@ func (s *Server) inspectRoutes() {
 		Description: "Entries without their content, in the order of the log: of an officer, a unit, a file; late, back-dated, voided or corrected, approved by whom." + who}, s.entries)
 	read(s, huma.Operation{OperationID: "readings", Path: "/v1/inspect/readings", Tags: tags, Summary: "Who read what (查阅检查)", Metadata: mark,
 		Description: "The access log, by person, officer, unit, time or purpose." + who}, s.readings)
-	read(s, huma.Operation{OperationID: "emergencies", Path: "/v1/emergencies", Tags: tags, Summary: "Emergency readings (紧急查阅提醒)",
-		Description: "Files that were opened in an emergency by officers who may not read them otherwise; a supervisor sees those of the units below.\n\nWho may: " + grantText(supervisors) + "."}, s.emergencies)
 	files := "\n\nWho may: " + grantText(s.readersOf("")) + "."
 	read(s, huma.Operation{OperationID: "file-readings", Path: "/v1/people/{id}/readings", Tags: tags, Summary: "Who read this file (本档查阅记录)", Metadata: mark,
 		Description: "Who opened the file, in which post, when and for what; it answers a person's own request too (PIPL 45). Reading it is recorded." + files + " Not who sees only a part of a file."}, s.fileReadings)
@@ -223,15 +210,28 @@ func (s *Server) readings(ctx context.Context, in *readingsQuery) (*shown[Readin
 	if err := s.ask(ctx, in.Paging, "readings person=%s officer=%s unit=%s", in.Person, in.Officer, in.Unit); err != nil {
 		return nil, err
 	}
-	return s.accessLog(ctx, oversight.ReadQuery{Paging: in.paging(), Person: in.Person, Officer: in.Officer, Unit: in.Unit, Purpose: in.Purpose, From: from, To: to, Outside: in.Outside, Glass: in.Glass})
+	return s.accessLog(ctx, true, oversight.ReadQuery{Paging: in.paging(), Person: in.Person, Officer: in.Officer, Unit: in.Unit, Purpose: in.Purpose, From: from, To: to, Outside: in.Outside, Glass: in.Glass})
 }
 
-func (s *Server) accessLog(ctx context.Context, q oversight.ReadQuery) (*shown[Readings], error) {
+// accessLog answers from the index, and what is said reads from the journal what the index does not keep.
+func (s *Server) accessLog(ctx context.Context, said bool, q oversight.ReadQuery) (*shown[Readings], error) {
 	rows, page, err := s.options.Oversight.Reads(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	return show(page.Position, Readings{Page: page, Readings: append([]oversight.Reading{}, rows...)}), nil
+	out := Readings{Page: page, Readings: make([]ReadingItem, len(rows))}
+	for i, row := range rows {
+		out.Readings[i].Reading = row
+		if !said {
+			continue
+		}
+		d, err := s.options.Executor.Read(ctx, row.Session, row.Revision)
+		if err != nil {
+			return nil, err
+		}
+		out.Readings[i].Reason, out.Readings[i].Item, out.Readings[i].From = d.Reason, d.Item, d.From
+	}
+	return show(page.Position, out), nil
 }
 
 func (s *Server) fileReadings(ctx context.Context, in *fileReadingsQuery) (*shown[Readings], error) {
@@ -245,73 +245,7 @@ func (s *Server) fileReadings(ctx context.Context, in *fileReadingsQuery) (*show
 	if err != nil {
 		return nil, err
 	}
-	return s.accessLog(ctx, oversight.ReadQuery{Paging: in.paging(), Person: in.ID, Also: f.members})
-}
-
-func (s *Server) emergencies(ctx context.Context, in *emergenciesQuery) (*shown[Emergencies], error) {
-	if s.options.Oversight == nil {
-		return nil, errNoIndex
-	}
-	since, _, err := span(in.Since, "")
-	if err != nil {
-		return nil, err
-	}
-	actor, err := s.options.Executor.Authorise(ctx, visitOf(ctx).who.Officer, uuid.Nil, supervisors, placeOf{}, inspectTitle)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.watch(ctx, in.AtLeast); err != nil {
-		return nil, err
-	}
-	q := oversight.GlassQuery{Paging: in.paging(), Since: since}
-	if actor.Role != record.Inspector {
-		if q.Units, err = s.below(ctx, actor.Unit); err != nil {
-			return nil, err
-		}
-	}
-	rows, page, err := s.options.Oversight.Glasses(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	out := Emergencies{Page: page, Emergencies: make([]Emergency, len(rows))}
-	for i, g := range rows {
-		out.Emergencies[i].Glass = g
-		history, err := s.options.Executor.History(ctx, staff.Stream(g.Officer))
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range history {
-			if d, ok := e.Data.(staff.GlassBroken); ok && e.ID == g.ID {
-				out.Emergencies[i].Reason = d.Reason
-			}
-		}
-	}
-	return show(page.Position, out), nil
-}
-
-// below lists the units that a supervisor's unit answers for: itself and those below it; an office those of its township.
-func (s *Server) below(ctx context.Context, unit uuid.UUID) ([]uuid.UUID, error) {
-	all, _, err := s.options.Views.Units(ctx)
-	if err != nil {
-		return nil, err
-	}
-	parent := map[uuid.UUID]uuid.UUID{}
-	top := unit
-	for _, u := range all {
-		parent[u.ID] = u.Parent
-		if u.ID == unit && u.Sort == units.Office && u.Parent != uuid.Nil {
-			top = u.Parent
-		}
-	}
-	out := []uuid.UUID{unit}
-	for _, u := range all {
-		for at, hops := u.ID, 0; at != uuid.Nil && hops < 8; at, hops = parent[at], hops+1 {
-			if at == top && !slices.Contains(out, u.ID) {
-				out = append(out, u.ID)
-			}
-		}
-	}
-	return out, nil
+	return s.accessLog(ctx, f.actor.Role == record.Inspector, oversight.ReadQuery{Paging: in.paging(), Person: in.ID, Also: f.members})
 }
 
 func (s *Server) gaps(ctx context.Context, in *gapsQuery) (*shown[Gaps], error) {

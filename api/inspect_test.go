@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
+	"yidang/domain/access"
 	"yidang/domain/record"
 )
 
@@ -31,6 +33,23 @@ func TestInspectorsQuestions(t *testing.T) {
 	a = inspector.get("/v1/inspect/readings?person=" + who.String() + "&officer=" + w.officers["cadre"].String())
 	expect(t, "readings", a, 200, "")
 	if len(a.list("readings")) != 1 || a.text("readings.0.what") != "file" {
+		t.Errorf("%s", a)
+	}
+	expect(t, "for a colleague", w.signIn("police").get("/v1/people/"+who.String(), "Yidang-Purpose", "stand-in", "Yidang-Reason", "%E4%BB%A3%E7%8F%AD"), 200, "")
+	w.settle()
+	byPolice := "/v1/inspect/readings?newest=true&person=" + who.String() + "&officer=" + w.officers["police"].String()
+	if a := inspector.get(byPolice); a.text("readings.0.reason") != "代班" || a.text("readings.0.from") == "" {
+		t.Errorf("an inspector does not see why and from where: %s", a)
+	}
+	if a := inspector.get("/v1/inspect/readings?newest=true&officer=" + w.officers["inspector"].String()); !strings.HasPrefix(a.text("readings.0.item"), "readings person=") {
+		t.Errorf("an inspector does not see which question was asked: %s", a)
+	}
+	// The person's own answer says who, when and for what purpose (PIPL 45).
+	a = w.signIn("office").get("/v1/people/" + who.String() + "/readings?newest=true")
+	if n := slices.IndexFunc(a.list("readings"), func(r map[string]any) bool {
+		return r["officer"] == w.officers["police"].String() && r["purpose"] == "stand-in" && r["recordedAt"] != ""
+	}); n < 0 ||
+		strings.Contains(string(a.raw), "代班") || strings.Contains(string(a.raw), "127.0.0.1") {
 		t.Errorf("%s", a)
 	}
 	before := len(w.readings())
@@ -91,15 +110,49 @@ func TestEmergency(t *testing.T) {
 	expect(t, "no reason", neighbour.post("/v1/officer/"+other.String()+"/break-glass", map[string]any{"person": who, "reason": "急"}), 422, "invalid")
 	expect(t, "emergency", neighbour.post("/v1/officer/"+other.String()+"/break-glass", map[string]any{"person": who, "reason": "该人员突发昏迷，须核实用药"}), 200, "")
 	expect(t, "the file", neighbour.get(file, "Yidang-Purpose", ""), 200, "")
+	if d := w.readings(); !strings.Contains(fmt.Sprintf("%+v", d[len(d)-1].Data), "Glass:true") {
+		t.Errorf("recorded as %+v", d[len(d)-1].Data)
+	}
 	w.settle()
+	if log := w.log.String(); strings.Count(log, "opened in an emergency") != 1 || strings.Contains(log, who.String()) || strings.Contains(log, "昏迷") {
+		t.Errorf("the log warns %d times, or says too much", strings.Count(log, "opened in an emergency"))
+	}
+	gauge := func() string {
+		_, after, _ := strings.Cut(string(w.anonymous().get("/metrics").raw), "\nyidang_emergencies_unseen ")
+		n, _, _ := strings.Cut(after, "\n")
+		return n
+	}
+	if gauge() != "1" {
+		t.Errorf("the gauge says %q", gauge())
+	}
+	if a := neighbour.get("/v1/me"); a.text("emergencies") != "" {
+		t.Errorf("the neighbour is alerted: %s", a)
+	}
 	for _, login := range []string{"office", "inspector"} {
+		if a := w.signIn(login).get("/v1/me"); a.text("emergencies") != "1" {
+			t.Errorf("%s is not alerted: %s", login, a)
+		}
+		before := len(w.readings())
 		a := w.signIn(login).get("/v1/emergencies")
+		if all := w.readings(); len(all) != before+1 || all[before].Data.(access.Read).What != access.Emergencies || !slices.Contains(all[before].Data.(access.Read).People, who) {
+			t.Errorf("%s looks at the reasons of emergencies, and %d entries say so", login, len(all)-before)
+		}
+		w.settle()
+		if a := w.signIn(login).get("/v1/me"); a.text("emergencies") != "" {
+			t.Errorf("%s has opened the list and is alerted: %s", login, a)
+		}
 		if len(a.list("emergencies")) != 1 || a.text("emergencies.0.reason") != "该人员突发昏迷，须核实用药" || a.text("emergencies.0.person") != who.String() {
 			t.Errorf("%s: %s", login, a)
 		}
 	}
-	if d := w.readings(); !strings.Contains(fmt.Sprintf("%+v", d[len(d)-1].Data), "Glass:true") {
-		t.Errorf("recorded as %+v", d[len(d)-1].Data)
+	if gauge() != "0" {
+		t.Errorf("seen, the gauge says %q", gauge())
+	}
+	w.clock.move(time.Hour)
+	expect(t, "another", neighbour.post("/v1/officer/"+other.String()+"/break-glass", map[string]any{"person": who, "reason": "再次昏迷，须核实用药"}), 200, "")
+	w.settle()
+	if a := w.signIn("inspector").get("/v1/me"); a.text("emergencies") != "1" || gauge() != "1" {
+		t.Errorf("another one: %s, gauge %s", a, gauge())
 	}
 }
 

@@ -29,6 +29,8 @@ type Me struct {
 	Posts      []Post      `json:"posts" nullable:"false" doc:"in force"`
 	Session    *Session    `json:"session,omitempty" doc:"absent when a token was used"`
 	Tokens     []TokenInfo `json:"tokens" nullable:"false"`
+	// Emergencies is what supervisors and inspectors are alerted by.
+	Emergencies int `json:"emergencies,omitempty" doc:"emergency readings since you last opened /v1/emergencies; for supervisors and inspectors"`
 }
 
 // Post is a role in a unit.
@@ -187,7 +189,8 @@ func (s *Server) whoIs(ctx context.Context, who auth.Identity) (*Me, error) {
 			m.Tokens = append(m.Tokens, TokenInfo{ID: t.ID, Name: t.Name, Expires: t.Expires})
 		}
 	}
-	return m, nil
+	m.Emergencies, err = s.alerts(ctx, who.Officer)
+	return m, err
 }
 
 func postsOf(o *staff.Officer, now time.Time) []Post {

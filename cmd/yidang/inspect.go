@@ -286,7 +286,7 @@ func (v *visitor) readings(p *program, how printing, q oversight.ReadQuery) erro
 	if err != nil {
 		return err
 	}
-	out := how.table(p, "position", "recorded", "officer", "role", "what", "purpose", "marks", "person", "item", "reason")
+	out := how.table(p, "position", "recorded", "officer", "role", "what", "purpose", "marks", "person", "item", "from", "reason")
 	said := sayings{r: v.r}
 	q.Limit = pageLimit
 	for {
@@ -299,7 +299,7 @@ func (v *visitor) readings(p *program, how printing, q oversight.ReadQuery) erro
 			if err != nil {
 				return err
 			}
-			out.row(readItem{x, names.logins[x.Officer], d.Item, d.Reason}, fmt.Sprint(x.Position), timeText(x.RecordedAt), names.login(x.Officer), string(x.Role), x.What, dash(x.Purpose), readMarks(x), idText(x.Person), dash(d.Item), d.Reason)
+			out.row(readItem{x, names.logins[x.Officer], d.Item, d.Reason, d.From}, fmt.Sprint(x.Position), timeText(x.RecordedAt), names.login(x.Officer), string(x.Role), x.What, dash(x.Purpose), readMarks(x), idText(x.Person), dash(d.Item), dash(d.From), d.Reason)
 		}
 		if err := out.flush(); err != nil || page.Next == 0 {
 			return out.end(err)
@@ -314,6 +314,7 @@ type readItem struct {
 	Login  string `json:"login,omitempty"`
 	Item   string `json:"item,omitempty"` // which attachment, or which question
 	Reason string `json:"reason,omitempty"`
+	From   string `json:"from,omitempty"` // network address; none at the command line
 }
 
 func readMarks(x oversight.Reading) string {

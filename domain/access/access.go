@@ -29,6 +29,8 @@ const (
 	Hit        = "search-hit" // shown in a list of search results
 	Log        = "access-log" // who read the file
 	Entries    = "entries"    // an inspector's question
+	// Emergencies is the list of emergency readings down to the newest: whoever opened it has seen them.
+	Emergencies = "emergencies"
 )
 
 // Purpose is why a file outside one's caseload is read.
@@ -154,6 +156,6 @@ func (d Read) line() record.Text {
 }
 
 var (
-	whatZh = map[string]string{File: "档案", Timeline: "记录", Attachment: "附件", Dossier: "卷宗（导出）", Hit: "（检索结果）", Log: "查阅记录", Entries: "（检查查询）"}
-	whatEn = map[string]string{File: "the file", Timeline: "the entries", Attachment: "an attachment", Dossier: "the dossier (taken away)", Hit: "as a search result", Log: "the access log", Entries: "as an inspector's question"}
+	whatZh = map[string]string{File: "档案", Timeline: "记录", Attachment: "附件", Dossier: "卷宗（导出）", Hit: "（检索结果）", Log: "查阅记录", Entries: "（检查查询）", Emergencies: "紧急查阅清单"}
+	whatEn = map[string]string{File: "the file", Timeline: "the entries", Attachment: "an attachment", Dossier: "the dossier (taken away)", Hit: "as a search result", Log: "the access log", Entries: "as an inspector's question", Emergencies: "the list of emergency readings"}
 )

@@ -66,3 +66,16 @@ type ownRead struct {
 	session, person uuid.UUID
 	hour            time.Time
 }
+
+// Read gives what a reading says, by its place in the session's stream; nothing when the session's key is destroyed.
+func (x *Executor) Read(ctx context.Context, session uuid.UUID, revision uint64) (d access.Read, err error) {
+	for s, err := range x.Journal.Stream(ctx, record.StreamOf(access.Category.Name, session), revision) {
+		if err != nil {
+			return d, err
+		}
+		e, _, err := x.Codec.Open(ctx, s)
+		d, _ = e.Data.(access.Read)
+		return d, err
+	}
+	return d, nil
+}

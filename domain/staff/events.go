@@ -78,6 +78,9 @@ type Disabled struct {
 	Reason string `json:"reason"`
 }
 
+// GlassBrokenType is the stored name of GlassBroken.
+const GlassBrokenType = "officer.glass_broken"
+
 // GlassBroken records an emergency reading: which file, why, until when.
 type GlassBroken struct {
 	Glass
@@ -144,7 +147,7 @@ var events = []record.EventRow{
 				o.ValidAfter, o.Tokens = e.Meta.RecordedAt, nil
 			}
 		}, nil),
-	record.On("officer.glass_broken", record.T("紧急查阅", "Emergency reading"),
+	record.On(GlassBrokenType, record.T("紧急查阅", "Emergency reading"),
 		func(o *Officer, d GlassBroken, e record.Event) {
 			at := e.Meta.RecordedAt
 			o.Glass = append(slices.DeleteFunc(slices.Clone(o.Glass), func(g Glass) bool { return !at.Before(g.Until) }), d.Glass)
