@@ -80,13 +80,13 @@ func (s *Server) handOverRoutes() {
 		if from == uuid.Nil && len(in.Cases) == 0 {
 			from = visitOf(ctx.Context()).who.Officer
 		}
-		return s.handOver(ctx, proposeCommand, casework.ProposeHandOver{To: in.To, Role: in.Role, Reason: in.Reason}, from, in.Cases, in.Post)
+		return s.handOver(ctx, proposeCommand, casework.ProposeHandOver{To: in.To, Role: in.Role, Reason: in.Reason}, selection{from: from, cases: in.Cases, taker: in.To}, in.Post)
 	})
 	action(s, op("accept", acceptCommand, "Accept a whole caseload (批量接受移交)", "Takes over the cases that wait for the caller's answer."), http.StatusOK, func(ctx huma.Context, in *acceptAll) (*HandOvers, error) {
-		return s.handOver(ctx, acceptCommand, struct{}{}, in.From, in.Cases, in.Post)
+		return s.handOver(ctx, acceptCommand, struct{}{}, selection{from: in.From, cases: in.Cases, taker: visitOf(ctx.Context()).who.Officer}, in.Post)
 	})
 	action(s, op("decline", declineCommand, "Decline a whole caseload (批量拒绝移交)", "Leaves the cases where they are."), http.StatusOK, func(ctx huma.Context, in *declineAll) (*HandOvers, error) {
-		return s.handOver(ctx, declineCommand, casework.DeclineHandOver{Reason: in.Reason}, in.From, in.Cases, in.Post)
+		return s.handOver(ctx, declineCommand, casework.DeclineHandOver{Reason: in.Reason}, selection{from: in.From, cases: in.Cases}, in.Post)
 	})
 }
 
@@ -107,9 +107,17 @@ func (s *Server) grantsOf(command string) (grants []record.Grant) {
 	return grants
 }
 
+// selection says which cases: those named, or all open ones that an officer leads. A repeat must find those of the first
+// call too, which the taker may lead by now.
+type selection struct {
+	from  uuid.UUID
+	cases []uuid.UUID
+	taker uuid.UUID // zero: they stay where they are
+}
+
 // handOver carries out one command for each case chosen.
-func (s *Server) handOver(ctx huma.Context, command string, input any, from uuid.UUID, cases []uuid.UUID, post uuid.UUID) (*HandOvers, error) {
-	if from == uuid.Nil && len(cases) == 0 {
+func (s *Server) handOver(ctx huma.Context, command string, input any, sel selection, post uuid.UUID) (*HandOvers, error) {
+	if sel.from == uuid.Nil && len(sel.cases) == 0 {
 		return nil, errNoSelection
 	}
 	if err := visitOf(ctx.Context()).why.err; err != nil {
@@ -119,11 +127,11 @@ func (s *Server) handOver(ctx huma.Context, command string, input any, from uuid
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := s.chosen(ctx.Context(), r, from, cases)
+	who, key := visitOf(ctx.Context()).who.Officer, ctx.Header("Idempotency-Key")
+	chosen, err := s.chosen(ctx.Context(), r, sel, key)
 	if err != nil {
 		return nil, err
 	}
-	who := visitOf(ctx.Context()).who.Officer
 	out := &HandOvers{DryRun: ctx.Query("dryRun") == "true", Rows: make([]HandOverRow, len(chosen))}
 	errs := make([]error, len(chosen))
 	var wg sync.WaitGroup
@@ -134,7 +142,7 @@ func (s *Server) handOver(ctx huma.Context, command string, input any, from uuid
 			defer func() { <-turns }()
 			q := commands.Request{Category: c.Program, Command: command, ID: c.ID, Input: input, Officer: who, Post: post, DryRun: out.DryRun}
 			receipt := commands.Receipt{}
-			if q.CommandID, errs[i] = commandID(who, ctx.Header("Idempotency-Key"), c.Program, c.ID); errs[i] == nil {
+			if q.CommandID, errs[i] = commandID(who, key, c.Program, c.ID); errs[i] == nil {
 				receipt, errs[i] = s.options.Executor.Do(ctx.Context(), q)
 			}
 			out.Rows[i] = HandOverRow{Case: c.ID, Name: c.PersonName}
@@ -144,7 +152,7 @@ func (s *Server) handOver(ctx huma.Context, command string, input any, from uuid
 		})
 	}
 	wg.Wait()
-	out.count(s, ctx.Context(), errs, len(cases) == 0)
+	out.count(s, ctx.Context(), errs, len(sel.cases) == 0)
 	if err := s.recordHandOver(ctx.Context(), out.Rows, chosen, r.actor); err != nil {
 		// What became of the cases is said all the same: only the names are not shown when that cannot be recorded.
 		for i := range out.Rows {
@@ -183,9 +191,9 @@ func (h *HandOvers) count(s *Server, ctx context.Context, errs []error, all bool
 	h.Rows = rows
 }
 
-// chosen finds the cases: those named, or all open ones that an officer leads.
-func (s *Server) chosen(ctx context.Context, r reach, from uuid.UUID, cases []uuid.UUID) (out []views.CaseRow, err error) {
-	for _, id := range cases {
+// chosen finds the cases of a selection.
+func (s *Server) chosen(ctx context.Context, r reach, sel selection, key string) (out []views.CaseRow, err error) {
+	for _, id := range sel.cases {
 		row, ok, err := s.options.Views.Case(ctx, id)
 		if err != nil {
 			return nil, err
@@ -198,22 +206,60 @@ func (s *Server) chosen(ctx context.Context, r reach, from uuid.UUID, cases []uu
 		}
 		out = append(out, row)
 	}
-	if len(cases) > 0 {
+	if len(sel.cases) > 0 {
 		return out, nil
 	}
-	q := views.CaseQuery{Reach: r.Reach, Officer: from, OpenOnly: true, Limit: 500}
+	if out, err = s.ledBy(ctx, r, sel.from, true); err != nil {
+		return nil, err
+	}
+	if key != "" && sel.taker != uuid.Nil && sel.taker != sel.from {
+		done, err := s.doneBefore(ctx, r, sel.taker, key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, done...)
+	}
+	if len(out) > maxHandOver {
+		return nil, &record.Problem{Kind: record.Refused, Field: "cases", Rule: "bulk limit", Message: "there are more cases than one call takes", Zh: "案件数量超过单次上限", Remedy: "name at most 1000 cases"}
+	}
+	return out, nil
+}
+
+// doneBefore finds the cases that an officer leads by now and in which the caller's call under this key was carried out.
+func (s *Server) doneBefore(ctx context.Context, r reach, taker uuid.UUID, key string) ([]views.CaseRow, error) {
+	rows, err := s.ledBy(ctx, r, taker, false)
+	if err != nil {
+		return nil, err
+	}
+	done := rows[:0]
+	for _, row := range rows {
+		id, err := commandID(visitOf(ctx).who.Officer, key, row.Program, row.ID)
+		if err != nil {
+			return nil, err
+		}
+		ok, err := s.options.Executor.Done(ctx, row.Program, row.ID, id)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			done = append(done, row)
+		}
+	}
+	return done, nil
+}
+
+// ledBy lists the cases that an officer leads.
+func (s *Server) ledBy(ctx context.Context, r reach, officer uuid.UUID, open bool) (out []views.CaseRow, err error) {
+	q := views.CaseQuery{Reach: r.Reach, Officer: officer, OpenOnly: open, Limit: 500}
 	for {
 		rows, next, _, err := s.options.Views.Cases(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range rows {
-			if row.Lead == from {
+			if row.Lead == officer {
 				out = append(out, row)
 			}
-		}
-		if len(out) > maxHandOver {
-			return nil, &record.Problem{Kind: record.Refused, Field: "cases", Rule: "bulk limit", Message: "there are more cases than one call takes", Zh: "案件数量超过单次上限", Remedy: "name at most 1000 cases"}
 		}
 		if next == "" {
 			return out, nil

@@ -279,11 +279,22 @@ func TestHandOvers(t *testing.T) {
 	if a.text("recorded") != "1" {
 		t.Errorf("decline: %s", a)
 	}
-	a = newcomer.post("/v1/handovers/accept", map[string]any{"from": w.officers["police"]})
+	accept := map[string]any{"from": w.officers["police"]}
+	a = newcomer.post("/v1/handovers/accept", accept, key...)
 	if a.text("recorded") != "2" || len(a.list("rows")) != 2 {
 		t.Errorf("accept: %s", a)
 	}
 	w.settle()
+	again = newcomer.post("/v1/handovers/accept", accept, key...)
+	if len(again.list("rows")) != 2 || again.text("recorded") != "2" || again.text("rows.1.receipt.repeated") != "true" || again.text("position") != a.text("position") {
+		t.Errorf("accepted again: %s", again)
+	}
+	if again = newcomer.post("/v1/handovers/accept", accept, "Idempotency-Key", "another"); len(again.list("rows")) != 0 {
+		t.Errorf("accepted under another key: %s", again)
+	}
+	if again = police.post("/v1/handovers/propose", body, key...); len(again.list("rows")) != 3 || again.text("rows.2.receipt.repeated") != "true" {
+		t.Errorf("proposed again, when they are taken: %s", again)
+	}
 	leads := 0
 	for _, c := range newcomer.get("/v1/cases?officer=" + w.officers["newcomer"].String()).list("cases") {
 		if c["lead"] == w.officers["newcomer"].String() {

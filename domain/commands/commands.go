@@ -13,9 +13,7 @@
 package commands
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -221,18 +219,6 @@ func (x *Executor) Do(ctx context.Context, r Request) (receipt Receipt, err erro
 		x.Metrics.conflict(r.Command)
 	}
 	return receipt, ErrContention
-}
-
-// fingerprint is a keyed hash of what was asked, so that a key used again for something else is noticed.
-func (x *Executor) fingerprint(r Request) ([]byte, error) {
-	if r.Derived {
-		return x.Vault.MAC("request", []byte(r.Category), []byte(r.Command), r.CommandID[:])[:12], nil
-	}
-	input, err := json.Marshal(r.Input)
-	if err != nil {
-		return nil, err
-	}
-	return x.Vault.MAC("request", []byte(r.Category), []byte(r.Command), r.ID[:], r.Officer[:], input)[:12], nil
 }
 
 func checkClocks(row *record.CommandRow, r *Request, now time.Time, rules *policy.Rules) error {
@@ -553,22 +539,4 @@ func (x *Executor) receipt(r Request, f *record.File, events []record.Event, at 
 		out.Revision, out.Position = e.Revision, e.Position
 	}
 	return out
-}
-
-// repeat answers a command that was carried out before, from the journal.
-func (x *Executor) repeat(ctx context.Context, f *record.File, r Request, d record.Done, request []byte) (Receipt, error) {
-	history, err := x.historyFrom(ctx, f.Stream, uint64(d.First))
-	if err != nil {
-		return Receipt{}, err
-	}
-	if n := int(d.Last-d.First) + 1; len(history) > n {
-		history = history[:n]
-	}
-	if len(history) == 0 || !bytes.Equal(history[0].Meta.Request, request) {
-		return Receipt{}, ErrReused
-	}
-	r.ID = f.ID
-	out := x.receipt(r, f, history, history[0].Meta.RecordedAt)
-	out.Repeated, out.DryRun = true, false
-	return out, nil
 }
