@@ -5,11 +5,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +37,8 @@ func serveUntilKilled() int {
 func TestKilledReads(t *testing.T) {
 	w := newTown(t)
 	w.run("demo", "--months", "1", "--people", "8")
-	var answered atomic.Int64
+	var mu sync.Mutex
+	answered := map[string]string{} // the reason that a request gave, which is its own: the address it read
 	for round := range 3 {
 		child := exec.Command(os.Args[0], serveWord)
 		child.Env, child.Stderr = append(os.Environ(), w.environ...), os.Stderr
@@ -61,19 +62,23 @@ func TestKilledReads(t *testing.T) {
 		for i := range 4 {
 			path := fmt.Sprintf("/v1/people/%s", at(people[i%len(people)], "id"))
 			readers.Go(func() {
-				for {
+				for n := 0; ; n++ {
+					reason := fmt.Sprintf("第%d轮-读者%d-第%d次", round, i, n)
 					request, err := http.NewRequestWithContext(t.Context(), "GET", inspector.address+path, nil)
 					if err != nil {
 						t.Error(err)
 						return
 					}
 					request.Header.Set("Yidang-Purpose", "inspection")
+					request.Header.Set("Yidang-Reason", url.PathEscape(reason))
 					answer, err := inspector.client.Do(request)
 					if err != nil { // it was killed
 						return
 					}
 					if answer.Body.Close(); answer.StatusCode == http.StatusOK {
-						answered.Add(1)
+						mu.Lock()
+						answered[reason] = path
+						mu.Unlock()
 					}
 				}
 			})
@@ -85,7 +90,7 @@ func TestKilledReads(t *testing.T) {
 		_ = child.Wait() // it says that it was killed
 		readers.Wait()
 	}
-	recorded := int64(0)
+	recorded := map[string]string{}
 	config, err := loadConfig("", w.environ)
 	if err != nil {
 		t.Fatal(err)
@@ -105,12 +110,17 @@ func TestKilledReads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e.Data.(access.Read).What == access.File {
-				recorded++
+			if d := e.Data.(access.Read); d.What == access.File {
+				recorded[d.Reason] = "/v1/people/" + e.Meta.Person.String()
 			}
 		}
 	}
-	if answered.Load() == 0 || recorded < answered.Load() {
-		t.Errorf("%d answers, %d records", answered.Load(), recorded)
+	if len(answered) == 0 {
+		t.Error("nothing was answered")
+	}
+	for reason, path := range answered { // records of what was asked and not answered stand for none of them
+		if recorded[reason] != path {
+			t.Errorf("%s was answered to %q, and the record of it is %q", path, reason, recorded[reason])
+		}
 	}
 }
