@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"filippo.io/torchwood"
 	"github.com/google/uuid"
@@ -164,5 +165,45 @@ func TestFileFails(t *testing.T) {
 	}
 	if _, found := verify(t, VerifyOptions{Journal: w.journal, Policy: w.policy(), Dir: w.dir}); len(found) > 0 {
 		t.Errorf("%+v", found)
+	}
+}
+
+// Ensure that a checkpoint covers the last event of a burst although nothing is recorded after it, and that none is signed
+// while nothing happens, after a restart neither.
+func TestCheckpointsFollowAndRest(t *testing.T) {
+	w := start(t)
+	checkpoints := func() (count int) {
+		for e, err := range w.journal.Stream(t.Context(), Stream, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Stream == Stream {
+				count++
+			}
+		}
+		return count
+	}
+	n := w.run(w.options())
+	for i := range 3 {
+		size := n.Status().Size + 1 + int64(i)
+		before := checkpoints()
+		w.add(1 + i)
+		n.signedAll(size) // or it would wait in vain
+		signed := checkpoints()
+		if signed <= before || signed > before+1+i {
+			t.Errorf("%d events in a row have %d checkpoints", 1+i, signed-before)
+		}
+		time.Sleep(20 * n.Every)
+		if after := checkpoints(); after != signed {
+			t.Errorf("%d checkpoints were signed while nothing happened", after-signed)
+		}
+	}
+	n.end()
+	signed := checkpoints()
+	n = w.run(w.options())
+	n.signedAll(6)
+	time.Sleep(20 * n.Every)
+	if after := checkpoints(); after != signed {
+		t.Errorf("%d checkpoints were signed after a restart, of nothing new", after-signed)
 	}
 }
