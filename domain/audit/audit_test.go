@@ -117,3 +117,54 @@ func TestMovedOnSinceProposed(t *testing.T) {
 		t.Errorf("the lowering from another tier is not noted; found:%s", show(found))
 	}
 }
+
+// Ensure that of officers who approve, reject and withdraw one proposal at once, on two servers, one is heard, that what is
+// recorded is his answer and nothing of the others', and that verify finds two people behind it.
+func TestAnswersAtOnce(t *testing.T) {
+	w := start(t)
+	office, police := w.Officers[record.TownshipOffice], w.Officers[record.CommunityPolice]
+	third := w.Officer("t.third", 1, record.TownshipOffice, w.Office)
+	servers := []*commands.Executor{w.Exec, w.Another()}
+	for round := range 8 {
+		_, id := w.openCase(1 + 2*round)
+		p := w.As(record.TownshipOffice, "drugs", "drugs.close_case", id, drugs.CloseCase{Reason: "withdrawn"}).Proposal
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		var heard []commands.Receipt
+		answer := func(x *commands.Executor, officer uuid.UUID, command string, in any) {
+			all.Go(func() {
+				r, err := x.Do(t.Context(), commands.Request{Category: "drugs", Command: command, ID: id, Officer: officer, CommandID: uuid.New(), Input: in})
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					heard = append(heard, r)
+				case !errors.Is(err, record.ErrNoProposal) && record.KindOf(err) != record.Conflict:
+					t.Errorf("%s: %v", command, err)
+				}
+			})
+		}
+		for i := range 6 {
+			x := servers[(i+round)%2]
+			answer(x, []uuid.UUID{police, w.Colleague, third}[i%3], "record.approve_proposal", record.ApproveProposal{Proposal: p})
+			answer(x, []uuid.UUID{third, police, w.Colleague}[i%3], "record.reject_proposal", record.RejectProposal{Proposal: p, Reason: "材料不全"})
+			answer(x, office, "record.withdraw_proposal", record.WithdrawProposal{Proposal: p, Reason: "暂缓"})
+		}
+		all.Wait()
+		if len(heard) != 1 {
+			t.Fatalf("%d answers were heard: %+v", len(heard), heard)
+		}
+		history, err := servers[1].History(t.Context(), record.StreamOf("drugs", id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := history[2:] // after the opening and the proposal
+		want := len(heard[0].Events)
+		if len(rest) != want || rest[0].ID != heard[0].Events[0].ID || (rest[0].Type == record.ApprovedType) != (len(rest) == 2) {
+			t.Errorf("round %d: heard was %+v, recorded is %+v", round, heard[0].Events, rest)
+		}
+	}
+	if _, found := w.verify(); len(failures(found)) > 0 {
+		t.Errorf("failures:%s", show(failures(found)))
+	}
+}
