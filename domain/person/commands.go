@@ -88,7 +88,7 @@ var (
 	ErrNotMerged   = &record.Problem{Kind: record.Refused, Message: "the file is not merged", Zh: "本档未合并", Remedy: "read the file again"}
 
 	ErrCitizenIDTaken = &record.Problem{Kind: record.Refused, Field: "citizenId", Rule: "D-12; GB 11643", Message: "a file with this citizen id exists",
-		Zh: "该公民身份号码已建档", Remedy: "search for the citizen id and work in the existing file"}
+		Zh: "该公民身份号码已建档", Remedy: "search for the citizen id and work in the existing file; if that is somebody else's, on whom the number was put in error, register without the number and say so in noCardReason"}
 	ErrNoCardReason = &record.Problem{Kind: record.Invalid, Field: "noCardReason", Rule: "GB 11643", Message: "without a citizen id a reason is required",
 		Zh: "无公民身份号码时必须说明原因", Remedy: "give the citizen id, or say why there is none"}
 	ErrDead = &record.Problem{Kind: record.Refused, Message: "the person's death is recorded", Zh: "该人员已登记死亡", Remedy: "void the record of death if it is wrong"}
@@ -216,7 +216,7 @@ func identify(p *Person, in Identify, g record.Given) ([]any, error) {
 	}
 	if p.CitizenID != "" {
 		return nil, &record.Problem{Kind: record.Refused, Field: "citizenId", Rule: "GB 11643", Message: "the person has another citizen id already",
-			Zh: "该人员已有公民身份号码", Remedy: "void the wrong registration, or register the other person"}
+			Zh: "该人员已有公民身份号码", Remedy: "if this is somebody else, register him; if the number here is wrong, register the person anew under the right one and merge this file into that: a number that was claimed stays claimed, so that nobody can take it over unseen"}
 	}
 	return []any{Identified{CitizenID: id.String(), Sex: sexOf(id), Birth: id.BirthDate()}}, nil
 }

@@ -163,7 +163,7 @@ type CorrectEvent struct {
 // Refusals of amendments.
 var (
 	ErrNoEntry    = &Problem{Kind: Invalid, Field: "event", Message: "there is no such entry in this file", Zh: "本档没有这条记录", Remedy: "take the id from the timeline"}
-	ErrVoidFirst  = &Problem{Kind: Refused, Field: "event", Message: "the opening of a file cannot be voided", Zh: "立案记录不能作废", Remedy: "close the case as opened in error"}
+	ErrVoidFirst  = &Problem{Kind: Refused, Field: "event", Message: "the opening of a file cannot be voided", Zh: "立案记录不能作废", Remedy: "close a case as opened in error; merge a person's file into the right one"}
 	ErrVoidOther  = &Problem{Kind: Forbidden, Field: "event", Message: "an entry is voided or corrected by the officer who made it, or by the township office", Zh: "只能由原记录人或镇综治（禁毒）办作废、更正", Remedy: "ask one of them"}
 	ErrReserved   = &Problem{Kind: Forbidden, Field: "event", Rule: "S-1; S-2", Message: "the township office does not amend what its own post could not have recorded", Zh: "镇综治（禁毒）办不得作废、更正本岗位无权记录的事项", Remedy: "ask the officer who made the entry, or another officer of that post"}
 	ErrVoidTwice  = &Problem{Kind: Refused, Field: "event", Message: "the entry is already void, or is itself a void", Zh: "该记录已作废，或本身是作废记录", Remedy: "read the timeline"}
