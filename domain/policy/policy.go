@@ -5,7 +5,11 @@
 //     never changed: events name the version they were decided under, and folding them again must give the same duties.
 //   - What the plan leaves open (visit intervals by tier, "定期") is a setting with a default, marked local. A township
 //     changes a setting by a command; the change is an event in the policy stream and has a version of its own.
-//   - rules/calendar.json holds the working-day calendar, year by year, as the State Council publishes it.
+//   - rules/calendar-<version>.json holds the working-day calendar, year by year, as the State Council publishes it. A rule
+//     set names its calendar, so that a deadline that was computed under it is computed the same for ever: a new notice is a
+//     new calendar in a new rule set.
+//   - A rule set comes with the program and is in force from the day it names; no event in the policy stream says so. What
+//     each event was decided under stands in its metadata, and verify compares it with what was in force.
 //
 // Counting follows 民法典 200–204: the first day is not counted, and a legal period that ends on a day off ends on the next
 // working day.
@@ -30,12 +34,13 @@ var files embed.FS
 
 // Rules is one version of the policy: a rule set with the settings in force.
 type Rules struct {
-	Version  string             `json:"version"`
-	From     string             `json:"from"`   // first day in force
-	Source   string             `json:"source"` // of the set as a whole
-	Settings map[string]Setting `json:"settings"`
-	Duties   []Duty             `json:"duties"`
-	Calendar *Calendar          `json:"-"`
+	Version   string             `json:"version"`
+	From      string             `json:"from"`     // first day in force
+	Source    string             `json:"source"`   // of the set as a whole
+	CountedBy string             `json:"calendar"` // version of the calendar that days are counted by
+	Settings  map[string]Setting `json:"settings"`
+	Duties    []Duty             `json:"duties"`
+	Calendar  *Calendar          `json:"-"`
 
 	byEvent map[[2]string][]int // duties by program and the event types that concern them
 }
@@ -175,11 +180,8 @@ func (t *Trigger) fits(f *record.Facets) bool {
 
 // builtIn reads every rule set of the binary, oldest first.
 func builtIn() ([]*Rules, error) {
-	var cal Calendar
-	if err := strict("rules/calendar.json", &cal); err != nil {
-		return nil, err
-	}
-	if err := cal.index(); err != nil {
+	calendars, err := builtInCalendars()
+	if err != nil {
 		return nil, err
 	}
 	names, err := fs.Glob(files, "rules/2*.json")
@@ -188,9 +190,12 @@ func builtIn() ([]*Rules, error) {
 	}
 	var sets []*Rules
 	for _, name := range names {
-		r := &Rules{Calendar: &cal}
+		r := &Rules{}
 		if err := strict(name, r); err != nil {
 			return nil, err
+		}
+		if r.Calendar = calendars[r.CountedBy]; r.Calendar == nil {
+			return nil, fmt.Errorf("%s: there is no calendar %q", name, r.CountedBy)
 		}
 		if err := r.check(); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -199,6 +204,29 @@ func builtIn() ([]*Rules, error) {
 	}
 	slices.SortFunc(sets, func(a, b *Rules) int { return strings.Compare(a.From, b.From) })
 	return sets, nil
+}
+
+// builtInCalendars reads every calendar of the binary, by version.
+func builtInCalendars() (map[string]*Calendar, error) {
+	names, err := fs.Glob(files, "rules/calendar-*.json")
+	if err != nil {
+		return nil, err
+	}
+	calendars := map[string]*Calendar{}
+	for _, name := range names {
+		c := &Calendar{}
+		if err := strict(name, c); err != nil {
+			return nil, err
+		}
+		if err := c.index(); err != nil {
+			return nil, err
+		}
+		if name != "rules/calendar-"+c.Version+".json" {
+			return nil, fmt.Errorf("%s: holds version %q", name, c.Version)
+		}
+		calendars[c.Version] = c
+	}
+	return calendars, nil
 }
 
 func strict(name string, into any) error {

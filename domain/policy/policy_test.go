@@ -243,3 +243,16 @@ func TestChangeSetting(t *testing.T) {
 		t.Errorf("granted to %v", roles)
 	}
 }
+
+// Ensure that each rule set counts by the calendar that it names, and not by whichever is newest.
+func TestRuleSetNamesItsCalendar(t *testing.T) {
+	sets, err := builtIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range sets {
+		if r.CountedBy == "" || r.Calendar == nil || r.Calendar.Version != r.CountedBy {
+			t.Errorf("rule set %s names calendar %q and counts by %+v", r.Version, r.CountedBy, r.Calendar)
+		}
+	}
+}
