@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -188,6 +189,25 @@ func (w *town) inspected(who, visit string) {
 	if none := w.rows("inspect", "difference", "--as", "inspector", "--person", who, "--from", "2100-01-01"); len(none) != 0 {
 		t.Errorf("became known in the future: %v", none)
 	}
+	// What the file said: the visit is in it now, and was not known a day before; a case stood open.
+	has := func(rows []map[string]any, id string) bool {
+		return slices.ContainsFunc(rows, func(r map[string]any) bool { return r["id"] == id })
+	}
+	now := w.rows("inspect", "file", "--as", "inspector", "--person", who)
+	if !has(now, visit) || now[0]["kind"] != "case" || !strings.Contains(at(now[0], "text", "zh").(string), "在办") || !strings.Contains(at(now[0], "text", "en").(string), "open") {
+		t.Errorf("the file as it stands: %v", now)
+	}
+	yesterday := time.Now().AddDate(0, 0, -1).Format("2006-01-02")
+	for _, flag := range []string{"--as-of", "--known-at"} {
+		rows := w.rows("inspect", "file", "--as", "inspector", "--person", who, flag, yesterday)
+		if len(rows) < 2 || has(rows, visit) || len(rows) >= len(now) {
+			t.Errorf("%s the day before: %v", flag, rows)
+		}
+	}
+	if table := w.run("inspect", "file", "--as", "inspector", "--person", who); !strings.HasPrefix(table, "kind") || !strings.Contains(table, "走访") {
+		t.Errorf("the table: %.300s", table)
+	}
+	w.refuses("nothing in this file then", "inspect", "file", "--as", "inspector", "--person", who, "--known-at", "2000-01-01")
 	for _, g := range w.rows("inspect", "gaps", "--as", "inspector", "--person", who) {
 		if g["due"] == nil || g["standing"] != "overdue" && g["standing"] != "late" {
 			t.Errorf("a gap: %v", g)
@@ -213,7 +233,7 @@ func (w *town) inspected(who, visit string) {
 		item, _ := r["item"].(string)
 		items[strings.Fields(item)[0]] = true
 	}
-	for _, item := range []string{"officer", "entries", "difference", "gaps", "proof", "readings"} {
+	for _, item := range []string{"officer", "entries", "file", "difference", "gaps", "proof", "readings"} {
 		if !items[item] {
 			t.Errorf("the question %q was asked and is not in the access log: %v", item, reads)
 		}
@@ -462,7 +482,7 @@ func TestWitnessRefuses(t *testing.T) {
 // Ensure that each command shows how it is used.
 func TestHelp(t *testing.T) {
 	alone := &town{t: t, log: &buffer{}}
-	for _, name := range []string{"serve", "demo", "import", "rebuild", "journal", "officer", "officer create", "officer grant", "officer reset", "verify", "dossier", "inspect", "inspect officer", "inspect entries", "inspect reads", "inspect difference", "inspect gaps", "inspect proof", "key", "witness"} {
+	for _, name := range []string{"serve", "demo", "import", "rebuild", "journal", "officer", "officer create", "officer grant", "officer reset", "verify", "dossier", "inspect", "inspect officer", "inspect entries", "inspect reads", "inspect file", "inspect difference", "inspect gaps", "inspect proof", "key", "witness"} {
 		if help := alone.run(append(strings.Fields(name), "--help")...); !strings.Contains(help, "Example") || !strings.Contains(help, "yidang "+name) {
 			t.Errorf("yidang %s --help: %s", name, help)
 		}

@@ -18,6 +18,7 @@ type inspectCmd struct {
 	Officer    inspectOfficer    `cmd:"" help:"Everything that an officer recorded, in order, with the lag."`
 	Entries    inspectEntries    `cmd:"" help:"What was recorded: late, back-dated, amended, approved."`
 	Reads      inspectReads      `cmd:"" help:"Who read what, and what for."`
+	File       inspectFile       `cmd:"" help:"What a file said on a day: as of it, and as known at it."`
 	Difference inspectDifference `cmd:"" help:"What became known of a file between two moments."`
 	Gaps       inspectGaps       `cmd:"" help:"Duties of a file without an event, or with a late one."`
 	Proof      inspectProof      `cmd:"" help:"The proof that an entry is in the log."`
@@ -31,6 +32,7 @@ Examples:
   yidang inspect officer cadre1 --as inspector
   yidang inspect entries --as inspector --late --from 2026-03-01
   yidang inspect reads --as inspector --outside
+  yidang inspect file --as inspector --person UUID --known-at 2026-03-01
   yidang inspect difference --as inspector --person UUID --from 2026-03-01
   yidang inspect gaps --as inspector --person UUID
   yidang inspect proof EVENT --as inspector -o event.tlog-proof`
