@@ -22,7 +22,8 @@
 // projections. A finding names the event and what to do; a note is something to look at that can have an innocent cause.
 //
 // Memory does not grow with the journal: it is read once, dealt out by stream into temporary files that have no name (they
-// hold what the journal holds: sealed data), and those are worked through one after the other.
+// hold what the journal holds: sealed data), and those are worked through one after the other, dealt out again where one is
+// large. What stays in memory is who was in which post when, the links between merged files, and the largest streams.
 //
 // Events alone do not say which command recorded them, only the clause it carries out (Meta.Basis). Authority is therefore
 // as sharp as that: some command of the category with this basis must have allowed it. Where the command is known (what
@@ -152,6 +153,9 @@ type Options struct {
 	Dir string
 	// Parallel is how many streams are worked on at once; 0 means one for each processor.
 	Parallel int
+	// Hold is how many bytes of the journal each of them has in memory at once, as they are stored; opened they take a few
+	// times as much. A stream is checked whole, however large. 0 means 32 MiB.
+	Hold int64
 	// Leeway is how far clocks of servers may be apart, and what one knows of another's writes behind; 0 means a minute.
 	Leeway time.Duration
 	// Progress is called about once a second, by one goroutine at a time; may be nil.
@@ -203,6 +207,9 @@ func newAudit(o Options, report func(Finding)) (*audit, error) {
 	}
 	if o.Parallel <= 0 {
 		o.Parallel = runtime.GOMAXPROCS(0)
+	}
+	if o.Hold <= 0 {
+		o.Hold = defaultHold
 	}
 	if o.Leeway <= 0 {
 		o.Leeway = time.Minute
@@ -352,9 +359,7 @@ func (r *reading) take(e journal.Stored, _ int64) {
 	if r.spool == nil || r.err != nil {
 		return
 	}
-	if part, ok := r.part(e); ok {
-		r.err = r.spool.put(part, e)
-	}
+	r.err = r.deal(e)
 }
 
 // withLog reads through the notary, which checks the log as it goes.
@@ -371,7 +376,7 @@ func (r *reading) withLog(ctx context.Context) error {
 	return err
 }
 
-// check works through the parts. The first one has the units and the officers, from which the rest is judged.
+// check works through the parts. The first one says who was in which post when, by which the rest is judged.
 func (a *audit) check(ctx context.Context) error {
 	if a.spool == nil {
 		return nil
@@ -404,7 +409,7 @@ func (a *audit) check(ctx context.Context) error {
 		})
 	}
 feeding:
-	for n := range a.spool.parts {
+	for n := townPart + 1; n < len(a.spool.parts); n++ {
 		select {
 		case parts <- n:
 		case <-ctx.Done():
@@ -420,25 +425,23 @@ feeding:
 }
 
 func (a *audit) checkPart(ctx context.Context, n int) error {
-	streams, err := a.spool.take(n)
-	if err != nil {
-		return err
-	}
-	for _, s := range streams {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := a.stream(ctx, s); err != nil {
-			return err
-		}
-		a.count(func(sum *Summary) {
-			a.done += len(s.events) + len(s.claims)
-			if len(s.events) > 0 {
-				sum.Streams++
+	return a.spool.each(n, a.Hold, func(streams []*stream) error {
+		for _, s := range streams {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-		})
-	}
-	return nil
+			if err := a.stream(ctx, s); err != nil {
+				return err
+			}
+			a.count(func(sum *Summary) {
+				a.done += len(s.events) + len(s.claims)
+				if len(s.events) > 0 {
+					sum.Streams++
+				}
+			})
+		}
+		return nil
+	})
 }
 
 // restore is the remedy for what no program of ours writes.

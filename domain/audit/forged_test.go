@@ -545,6 +545,18 @@ func TestForged(t *testing.T) {
 			t.Errorf("the log is as it was signed:%s", show([]audit.Finding{x}))
 		}
 	}
+	// With hardly any memory it finds the same.
+	_, little := w.verify(func(o *audit.Options) { o.Hold = 3000 })
+	plain := func(found []audit.Finding) (lines []string) {
+		for _, x := range found {
+			lines = append(lines, show([]audit.Finding{x}))
+		}
+		slices.Sort(lines)
+		return lines
+	}
+	if a, b := plain(found), plain(little); !slices.Equal(a, b) {
+		t.Errorf("with little memory it finds\n%s\nwith more\n%s", b, a)
+	}
 }
 
 // Ensure that among events whose clocks agree one that was set back is a failure, while a record kept under another clock

@@ -143,23 +143,22 @@ func (v *involvement) judge(ctx context.Context, a *audit) error {
 	group := v.groups()
 	together := map[uuid.UUID][]journal.Stored{}
 	for n := range v.spool.parts {
-		streams, err := v.spool.take(n)
+		err := v.spool.each(n, a.Hold, func(streams []*stream) error {
+			for _, s := range streams {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				_, id, _ := record.SplitStream(s.name)
+				if g, merged := group[id]; merged {
+					together[g] = append(together[g], s.events...)
+				} else if err := v.judgeGroup(a, s.events); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			return err
-		}
-		for _, s := range streams {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			_, id, _ := record.SplitStream(s.name)
-			if g, merged := group[id]; merged {
-				for _, e := range s.events {
-					e.Data = bytes.Clone(e.Data) // not the whole part with it
-					together[g] = append(together[g], e)
-				}
-			} else if err := v.judgeGroup(a, s.events); err != nil {
-				return err
-			}
 		}
 	}
 	for _, events := range together {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
@@ -21,15 +22,20 @@ import (
 	"yidang/domain/units"
 )
 
-// spoolParts is how many files the journal is dealt into. As many parts as there are workers are in memory at once: of a
-// journal of ten million events of a kilobyte, some 80 MB each.
+// spoolParts is how many files the journal is dealt into. One that grows beyond what a worker may hold is dealt out again
+// when its turn comes.
 const spoolParts = 128
 
-// townPart is the part of units, officers and the policy.
+// townPart has a second copy of what says who was in which post when: units, the policy, and the officers' events but for
+// those of signing in and out. It is in memory at once, as what is made of it is (past.go).
 const townPart = 0
+
+// defaultHold is what a worker holds of the journal at once, where nobody says otherwise.
+const defaultHold = 32 << 20
 
 // spool is the journal dealt out by stream. Its files have no name, so that a crash leaves nothing behind.
 type spool struct {
+	dir   string
 	parts []*part
 	seed  maphash.Seed
 	head  []byte // room for the head of a record
@@ -42,7 +48,7 @@ type part struct {
 }
 
 func newSpool(dir string, parts int) (*spool, error) {
-	s := &spool{parts: make([]*part, parts), seed: maphash.MakeSeed()}
+	s := &spool{dir: dir, parts: make([]*part, parts), seed: maphash.MakeSeed()}
 	for i := range s.parts {
 		f, err := os.CreateTemp(dir, "verify-*")
 		if err != nil {
@@ -69,26 +75,45 @@ func (s *spool) close() {
 	}
 }
 
-// part chooses where an event goes: with the other events of its stream, except that a claim goes where the stream is that
-// it was made for. ok is false for checkpoints, which are the log's to check.
-func (a *audit) part(e journal.Stored) (n int, ok bool) {
+// deal puts an event where it belongs: with the other events of its stream, except that a claim goes where the stream is
+// that it was made for; and beside that with those of the town. Checkpoints are the log's to check.
+func (a *audit) deal(e journal.Stored) error {
 	if e.Stream == notary.Stream {
-		return 0, false
+		return nil
 	}
-	stream := e.Stream
-	if e.Type == commands.ClaimedType {
-		if target, err := claimTarget(e.Data); err == nil {
-			stream = target
+	if ofTown(e) {
+		if err := a.spool.put(townPart, e); err != nil {
+			return err
 		}
 	}
-	return a.spool.partOf(stream), true
+	return a.spool.put(a.spool.partOf(groupOf(e)), e)
 }
 
-func (s *spool) partOf(stream string) int {
-	switch kind, _, _ := strings.Cut(stream, "-"); kind {
-	case units.Category.Name, staff.Category.Name, policy.Category.Name:
-		return townPart
+// groupOf is the stream that an event is checked with.
+func groupOf(e journal.Stored) string {
+	if e.Type == commands.ClaimedType {
+		if target, err := claimTarget(e.Data); err == nil {
+			return target
+		}
 	}
+	return e.Stream
+}
+
+// ofTown tells whether an event says who was in which post when. Most of an officer's stream does not.
+func ofTown(e journal.Stored) bool {
+	switch kind, _, _ := strings.Cut(e.Stream, "-"); kind {
+	case units.Category.Name, policy.Category.Name:
+		return true
+	case staff.Category.Name:
+		return !slices.Contains(passing, e.Type)
+	}
+	return false
+}
+
+// passing are the events of an officer by which no authority changes.
+var passing = []string{"officer.signed_in", "officer.sign_in_failed", "officer.signed_out"}
+
+func (s *spool) partOf(stream string) int {
 	return 1 + int(maphash.String(s.seed, stream)%uint64(len(s.parts)-1))
 }
 
@@ -138,40 +163,110 @@ type stream struct {
 	claims []journal.Stored
 }
 
+// each gives the streams of a part, as many at once as fit into hold bytes. A stream is never cut: one that is larger comes
+// alone.
+func (s *spool) each(n int, hold int64, see func([]*stream) error) error {
+	if s.parts[n].size <= hold {
+		return s.give(n, see)
+	}
+	within, err := newSpool(s.dir, 2+min(64, int(2*s.parts[n].size/hold)))
+	if err != nil {
+		return err
+	}
+	defer within.close()
+	err = s.records(n, func(e journal.Stored) error { return within.put(within.partOf(groupOf(e)), e) })
+	if err == nil {
+		err = within.flush()
+	}
+	for i, p := range within.parts {
+		switch {
+		case err != nil:
+			return err
+		case p.size == s.parts[n].size: // all of one stream, or two that cannot be told apart by this seed
+			var alone bool
+			if alone, err = within.alone(i); err == nil && alone {
+				err = within.give(i, see)
+				break
+			}
+			fallthrough
+		default:
+			if err == nil {
+				err = within.each(i, hold, see)
+			}
+		}
+	}
+	return err
+}
+
+// alone tells whether a part is of one stream.
+func (s *spool) alone(n int) (bool, error) {
+	first, alone := "", true
+	err := s.records(n, func(e journal.Stored) error {
+		if group := groupOf(e); first == "" {
+			first = group
+		} else if group != first {
+			alone = false
+		}
+		return nil
+	})
+	return alone, err
+}
+
+func (s *spool) give(n int, see func([]*stream) error) error {
+	if s.parts[n].size == 0 {
+		return nil
+	}
+	streams, err := s.take(n)
+	if err != nil {
+		return err
+	}
+	return see(streams)
+}
+
 // take reads a part into memory and sorts it by stream, in the order in which they begin.
 func (s *spool) take(n int) ([]*stream, error) {
-	p := s.parts[n]
-	raw := make([]byte, p.size)
-	if _, err := p.file.ReadAt(raw, 0); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("verify: reading what was dealt out: %w", err)
-	}
 	var all []*stream
 	byName := map[string]*stream{}
 	of := func(name string) *stream {
 		st := byName[name]
 		if st == nil {
-			st = &stream{name: strings.Clone(name)}
+			st = &stream{name: name}
 			byName[st.name] = st
 			all = append(all, st)
 		}
 		return st
 	}
-	for len(raw) > 0 {
-		e, rest, ok := cutStored(raw)
-		if !ok {
-			return nil, fmt.Errorf("verify: what was dealt out came back damaged: check the disk of the temporary files")
-		}
-		raw = rest
+	err := s.records(n, func(e journal.Stored) error {
 		if target, err := claimTarget(e.Data); e.Type == commands.ClaimedType && err == nil {
 			st := of(target)
 			st.claims = append(st.claims, e)
-			continue
+			return nil
 		}
 		st := of(e.Stream)
+		e.Stream = st.name // one copy of it
 		st.events = append(st.events, e)
-	}
+		return nil
+	})
 	slices.SortStableFunc(all, func(a, b *stream) int { return cmpUint(a.begins(), b.begins()) })
-	return all, nil
+	return all, err
+}
+
+// records reads what put wrote, one after the other.
+func (s *spool) records(n int, see func(journal.Stored) error) error {
+	p := s.parts[n]
+	r := bufio.NewReaderSize(io.NewSectionReader(p.file, 0, p.size), 64<<10)
+	for {
+		if _, err := r.Peek(1); err == io.EOF {
+			return nil
+		}
+		e, err := readStored(r)
+		if err != nil {
+			return fmt.Errorf("verify: what was dealt out came back damaged (%w): check the disk of the temporary files", err)
+		}
+		if err := see(e); err != nil {
+			return err
+		}
+	}
 }
 
 func (s *stream) begins() uint64 {
@@ -191,39 +286,43 @@ func cmpUint(a, b uint64) int {
 	return 0
 }
 
-// cutStored takes the event at the front of what put wrote. Its bytes are those of raw.
-func cutStored(raw []byte) (e journal.Stored, rest []byte, ok bool) {
+// readStored reads the next event that put wrote.
+func readStored(r *bufio.Reader) (e journal.Stored, err error) {
 	number := func() (v uint64) {
-		v, n := binary.Uvarint(raw)
-		if ok = ok && n > 0; ok {
-			raw = raw[n:]
+		if err == nil {
+			v, err = binary.ReadUvarint(r)
 		}
 		return v
 	}
-	bytes := func(n uint64) []byte {
-		if ok = ok && n <= uint64(len(raw)); !ok {
-			return nil
-		}
-		b := raw[:n:n]
-		raw = raw[n:]
-		return b
-	}
-	ok = true
 	e.Position, e.Revision = number(), number()
-	created, n := binary.Varint(raw)
-	if n <= 0 {
-		return e, nil, false
+	if err != nil {
+		return e, err
 	}
-	raw = raw[n:]
+	created, err := binary.ReadVarint(r)
+	if err != nil {
+		return e, err
+	}
 	e.Created = time.Unix(0, created).UTC()
-	copy(e.ID[:], bytes(16))
-	var lengths [4]uint64
-	for i := range lengths {
-		lengths[i] = number()
+	if _, err = io.ReadFull(r, e.ID[:]); err != nil {
+		return e, err
 	}
-	e.Stream, e.Type = string(bytes(lengths[0])), string(bytes(lengths[1]))
-	e.Meta, e.Data = bytes(lengths[2]), bytes(lengths[3])
-	return e, raw, ok
+	var lengths [4]int
+	whole := 0
+	for i := range lengths {
+		lengths[i] = int(number())
+		whole += lengths[i]
+	}
+	if err != nil || whole < 0 || whole > 1<<30 {
+		return e, errors.Join(err, io.ErrUnexpectedEOF)
+	}
+	b := make([]byte, whole)
+	if _, err = io.ReadFull(r, b); err != nil {
+		return e, err
+	}
+	cut := func(n int) []byte { c := b[:n:n]; b = b[n:]; return c }
+	e.Stream, e.Type = string(cut(lengths[0])), string(cut(lengths[1]))
+	e.Meta, e.Data = cut(lengths[2]), cut(lengths[3])
+	return e, nil
 }
 
 // isClaimName tells whether a stream is named as reservations are: a kind and a keyed hash.
