@@ -168,3 +168,31 @@ func TestAnswersAtOnce(t *testing.T) {
 		t.Errorf("failures:%s", show(failures(found)))
 	}
 }
+
+// Ensure that an officer whose part in another case had just ended is accused of nothing when he approves, and that one
+// whose part had just begun is noted, since the index that is asked may have been behind.
+func TestPartsThatJustChanged(t *testing.T) {
+	w := start(t)
+	police := w.Officers[record.CommunityPolice]
+	who, id := w.openCase(1)
+	other := w.As(record.CommunityPolice, "drugs", "drugs.open", uuid.Nil, drugs.Open{Person: who, Village: w.Here, Kind: drugs.Voluntary}).ID
+	assign := func(officer uuid.UUID) {
+		w.As(record.TownshipOffice, "drugs", "casework.assign_responsible", other, casework.AssignResponsible{Officer: officer, Role: record.CommunityPolice})
+	}
+	assign(police)
+	w.Clock.Advance(time.Hour)
+	w.As(record.TownshipOffice, "drugs", "casework.end_responsible", other, casework.EndResponsible{Officer: police, Reason: "工作调整"})
+	assign(w.Colleague)
+	w.Clock.Advance(10 * time.Second)
+	w.tier(id, drugs.Strict, "resists-treatment")
+	w.approve("drugs", id, w.tier(id, drugs.Priority, "long-use").Proposal, police)
+	noted := w.approve("drugs", id, w.As(record.TownshipOffice, "drugs", "drugs.close_case", id, drugs.CloseCase{Reason: "withdrawn"}).Proposal, w.Colleague).Events[0].ID
+	_, found := w.verify()
+	if bad := failures(found); len(bad) > 0 {
+		t.Errorf("failures:%s", show(bad))
+	}
+	found = slices.DeleteFunc(found, func(f audit.Finding) bool { return f.Check != audit.Second })
+	if len(found) != 1 || found[0].Event != noted {
+		t.Errorf("one note is of the approval of who had just begun; found:%s", show(found))
+	}
+}

@@ -232,10 +232,10 @@ func (v *involvement) judgeGroup(a *audit, events []journal.Stored) error {
 			return err
 		}
 		for id, h := range cases {
-			sure := v.takesPart(h, person, c.Officer, e.Position, e.Created.Add(-a.Leeway))
-			if id == c.Case || accused[e.ID] || !sure && !v.takesPart(h, person, c.Officer, e.Position, e.Created.Add(a.Leeway)) {
+			if id == c.Case || accused[e.ID] || !v.takesPart(h, person, c.Officer, e.Position, e.Created.Add(a.Leeway)) {
 				continue
 			}
+			sure := v.takesPart(h, person, c.Officer, e.Position, e.Created.Add(-a.Leeway))
 			accused[e.ID] = true
 			a.findPart(e, c, id, sure)
 		}
