@@ -36,16 +36,18 @@ type folder struct {
 	catalog    follow.Categories
 	categories map[*record.Category]*record.Category
 	states     *follow.States
-	// stands holds where the files used last stand; states lets go of the others too. A file that states has and stands
-	// has not is read again.
+	// stands holds where the files used last stand: as many as states keeps folded, and some. For the others it is worked out
+	// from the file when their next event comes.
 	stands *lru.Cache[string, *stand]
 	size   int // files in memory between two batches
 	last   step
 	keep   *[]step // collects every step while a whole history is folded; else nil
 }
 
+const maxStands = 1024 // of 1 to 2 KB
+
 func newFolder(mac MAC, size int, o follow.StatesOptions) (*folder, error) {
-	stands, err := lru.New[string, *stand](size)
+	stands, err := lru.New[string, *stand](maxStands)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +134,9 @@ func (f *folder) resume(file *record.File) {
 // next takes in the next event of a case. history is set when the event amends another: the stream up to it.
 func (f *folder) next(ctx context.Context, e record.Event) (s step, history []record.Event, err error) {
 	if !f.stands.Contains(e.Stream) {
-		f.states.Drop(e.Stream)
+		if file, ok := f.states.Held(e.Stream); ok {
+			f.resume(file)
+		}
 	}
 	folded, err := f.states.Fold(ctx, e)
 	if err != nil {

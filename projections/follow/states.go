@@ -118,6 +118,15 @@ func (s *States) Fold(ctx context.Context, e record.Event) (Folded, error) {
 	return Folded{File: h.file, Note: &h.note}, nil
 }
 
+// Held gives a file that is in memory, as the events folded so far leave it; ok is false when it is not.
+func (s *States) Held(stream string) (f *record.File, ok bool) {
+	el, ok := s.files[stream]
+	if !ok {
+		return nil, false
+	}
+	return s.unpack(el).file, true
+}
+
 // before gives the file as it is just before an event.
 func (s *States) before(ctx context.Context, e record.Event) (*held, error) {
 	if el, ok := s.files[e.Stream]; ok {
