@@ -91,12 +91,19 @@ func (k *caseRow) listEntries() (list []listEntry) {
 	return list
 }
 
+// anywhere is where everybody is found who is found in some village: whoever reaches every village need not look in each.
+const anywhere = -1
+
 // termScopes are the villages where a person is found.
 func (p *personRow) termScopes() []int64 {
 	if p == nil {
 		return nil
 	}
-	return append([]int64{p.village}, p.also...)
+	scopes := append([]int64{p.village}, p.also...)
+	if p.village != 0 || len(p.also) > 0 {
+		scopes = append(scopes, anywhere)
+	}
+	return scopes
 }
 
 // changeTerms changes a person's entries.

@@ -34,20 +34,26 @@ func pairOf(kind, village, n int64) scope { return scope(kind<<56 | village<<28 
 
 // reach is a record.Reach in the numbers of one file.
 type reach struct {
-	all      bool
-	villages []int64 // every village when all, and 0
-	officer  int64   // 0: none
+	all        bool
+	villages   []int64 // every village when all, and 0
+	everywhere bool    // the villages are all there are
+	officer    int64   // 0: none
 }
 
 func (s *store) reachOf(r record.Reach) reach {
-	out := reach{all: r.All}
+	out := reach{all: r.All, everywhere: true}
 	known := s.places.read()
 	if r.All {
 		out.villages = append(out.villages, 0)
 	}
 	for n, p := range known.list {
-		if n > 0 && p.village && (r.All || slices.Contains(r.Villages, p.id)) {
+		if n == 0 || !p.village {
+			continue
+		}
+		if r.All || slices.Contains(r.Villages, p.id) {
 			out.villages = append(out.villages, int64(n))
+		} else {
+			out.everywhere = false
 		}
 	}
 	if r.Officer != uuid.Nil {

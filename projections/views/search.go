@@ -145,6 +145,21 @@ func (s *search) start() (found, error) {
 	return found{}, errCursor
 }
 
+// scopes are where to look.
+func (s *search) scopes() []int64 {
+	switch {
+	case s.village != 0 && slices.Contains(s.reach.villages, s.village):
+		return []int64{s.village}
+	case s.village != 0:
+		return nil
+	case s.reach.everywhere && s.reach.all:
+		return []int64{anywhere, 0}
+	case s.reach.everywhere && len(s.reach.villages) > 1:
+		return []int64{anywhere}
+	}
+	return s.reach.villages
+}
+
 // merge gives the first places after from, over all villages and the caseload.
 func (s *search) merge(from found, want int) (page []found, err error) {
 	add := func(f found) bool {
@@ -166,10 +181,7 @@ func (s *search) merge(from found, want int) (page []found, err error) {
 		if tier == from.tier {
 			term, n = from.term, from.n
 		}
-		for _, village := range s.reach.villages {
-			if s.village != 0 && s.village != village {
-				continue
-			}
+		for _, village := range s.scopes() {
 			err := query(s.r.c, `SELECT term, n FROM terms WHERE scope = ? AND (term, n) > (?, ?) AND term < ? ORDER BY term, n`,
 				[]any{village, term, n, after(b)}, func(st *sqlite3.Stmt) error {
 					if !add(found{tier, st.ColumnText(0), st.ColumnInt64(1)}) {
