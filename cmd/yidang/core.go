@@ -15,6 +15,7 @@ import (
 	"yidang/domain/commands"
 	"yidang/domain/journal"
 	"yidang/domain/journal/embedded"
+	"yidang/domain/record"
 	"yidang/domain/vault"
 )
 
@@ -26,6 +27,7 @@ type core struct {
 	vault    *vault.Vault
 	catalog  *catalog.Catalog
 	exec     *commands.Executor
+	packer   *record.Packer // of every file kept in memory, here and in the projections
 	blobs    *attachments.Store
 	registry *prometheus.Registry
 	closers  []func() error
@@ -34,7 +36,7 @@ type core struct {
 // openCore opens the record. now is the clock of commands; nil is the real one.
 func openCore(p *program, now func() time.Time) (_ *core, err error) {
 	thrift()
-	c := &core{registry: prometheus.NewRegistry()}
+	c := &core{registry: prometheus.NewRegistry(), packer: record.NewPacker()}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -67,7 +69,7 @@ func openCore(p *program, now func() time.Time) (_ *core, err error) {
 	}
 	c.closers = append(c.closers, c.blobs.Close)
 	c.exec, err = commands.New(commands.Options{
-		Catalog: c.catalog, Journal: c.journal, Vault: c.vault, Now: now, Cache: int(p.config.Limits.Files), Metrics: commands.NewMetrics(c.registry),
+		Catalog: c.catalog, Journal: c.journal, Vault: c.vault, Now: now, Cache: int(p.config.Limits.Files), Packer: c.packer, Metrics: commands.NewMetrics(c.registry),
 		Vouch: casework.Uploaded(c.blobs),
 	})
 	return c, err

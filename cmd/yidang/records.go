@@ -140,7 +140,7 @@ func (r *records) follow(ctx context.Context, p *program) {
 func (c *core) viewsOptions(p *program) views.Options {
 	return views.Options{
 		Path: filepath.Join(p.config.projectionsDir(), "views.db"), Key: c.vault.Secret("views"), Catalog: c.catalog,
-		History: follow.HistoryOf(c.journal, c.exec.Codec), Erased: c.vault.Erased, Log: p.log, CacheStates: int(p.config.Limits.Files),
+		History: follow.HistoryOf(c.journal, c.exec.Codec), Erased: c.vault.Erased, Log: p.log, Packer: c.packer, CacheStates: int(p.config.Limits.Files),
 	}
 }
 

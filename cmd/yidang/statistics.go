@@ -37,7 +37,7 @@ func (r *records) openStatistics(p *program) (*statistics, error) {
 	}
 	o := analytics.Options{
 		Connection: a.Connection, Path: filepath.Join(p.config.projectionsDir(), "analytics.db"), Key: r.vault.Secret("analytics"),
-		MAC: r.vault.MAC, Categories: r.catalog, History: follow.HistoryOf(r.journal, r.exec.Codec), Files: int(p.config.Limits.Files), Log: p.log, Pace: time.Second,
+		MAC: r.vault.MAC, Categories: r.catalog, History: follow.HistoryOf(r.journal, r.exec.Codec), Files: int(p.config.Limits.Files), Log: p.log, Pace: time.Second, Packer: r.packer,
 	}
 	if a.Connection == "" {
 		if s.missing = s.startEngine(p); s.missing != nil {

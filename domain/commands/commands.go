@@ -50,6 +50,7 @@ type Options struct {
 	Vault   Vault
 	Now     func() time.Time // the server's clock; time.Now by default
 	Cache   int              // how many files of usual length to keep in memory, at 2 KB; 20,000 by default
+	Packer  *record.Packer   // of the files in memory; what projections keep packed by the same one shares its memory; nil: one of its own
 	Metrics *Metrics         // may be nil
 	// Precheck may refuse a command before it is decided, by looking at what only projections know (possible duplicates).
 	// It is advice for people, not an invariant: it may be a moment behind. It is asked only about what the officer may do,
@@ -80,6 +81,9 @@ func New(o Options) (*Executor, error) {
 	}
 	if o.Cache == 0 {
 		o.Cache = 20_000
+	}
+	if o.Packer == nil {
+		o.Packer = record.NewPacker()
 	}
 	x := &Executor{Options: o}
 	book, err := policy.NewBook(x.policyEvents)

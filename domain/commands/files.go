@@ -44,7 +44,7 @@ type entry struct {
 }
 
 func newFiles(size int, x *Executor) *files {
-	fs := &files{x: x, packer: record.NewPacker(), limit: int64(size) * usualSize}
+	fs := &files{x: x, packer: x.Packer, limit: int64(size) * usualSize}
 	var err, err2 error
 	fs.cache, err = lru.NewWithEvict(size, func(_ string, e *entry) { fs.forget(e) })
 	fs.folded, err2 = lru.NewWithEvict(maxFolded, func(_ string, e *entry) { fs.pack(e) })

@@ -208,10 +208,12 @@ func (r *rowReader) replace() (err error) {
 	return nil
 }
 
-// Scrubbing uses a small part of one core: after each stretch it rests several times as long as it took.
+// Scrubbing uses a small part of one core: after each stretch it rests several times as long as it took, and much longer
+// while events are recorded, which people wait for.
 const (
 	scrubStretch = 5000
 	scrubRest    = 4
+	scrubBusy    = 40
 	scrubFirst   = 30 * time.Second
 )
 
@@ -230,12 +232,16 @@ func (n *Notary) scrubLoop(ctx context.Context) error {
 
 func (n *Notary) scrub(ctx context.Context) error {
 	for e, end := (edge{}), n.seen.Load().size; e.size < end; {
-		began := time.Now()
+		began, held := time.Now(), n.seen.Load().size
 		var err error
 		if e, err = n.compare(ctx, comparison{from: e, upTo: min(end, e.size+scrubStretch)}); err != nil {
 			return err
 		}
-		if !sleep(ctx, scrubRest*time.Since(began)) {
+		rest := scrubRest * time.Since(began)
+		if n.seen.Load().size > held+scrubStretch/100 {
+			rest = scrubBusy * time.Since(began)
+		}
+		if !sleep(ctx, rest) {
 			return ctx.Err()
 		}
 	}

@@ -52,6 +52,8 @@ type Options struct {
 	// 250 ms by default.
 	Pace time.Duration
 	Log  *slog.Logger
+
+	Packer *record.Packer // as in follow.StatesOptions
 }
 
 // Store is the ClickHouse side of the journal: a follow.Projection that loads it, and the place where reports query it.
@@ -108,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.file, err = openFile(ctx, o.Path, o.Key); err != nil {
 		return nil, errors.Join(fmt.Errorf("analytics: %w", err), s.conn.Close())
 	}
-	if s.folder, err = newFolder(o.MAC, o.Files, follow.StatesOptions{Categories: o.Categories, History: o.History, Load: s.load}); err != nil {
+	if s.folder, err = newFolder(o.MAC, o.Files, follow.StatesOptions{Categories: o.Categories, History: o.History, Load: s.load, Packer: o.Packer}); err != nil {
 		return nil, errors.Join(fmt.Errorf("analytics: %w", err), s.file.Close(), s.conn.Close())
 	}
 	return s, nil

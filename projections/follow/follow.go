@@ -183,7 +183,7 @@ const linger = 250 * time.Millisecond
 // stored at once.
 const (
 	leastPace    = 15 * time.Millisecond
-	longestPace  = 100 * time.Millisecond
+	longestPace  = 250 * time.Millisecond
 	pacePerEvent = time.Millisecond
 )
 

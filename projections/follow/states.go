@@ -53,6 +53,8 @@ type StatesOptions struct {
 	// Load brings a new file to its snapshot: state, revision, position, and Exists when there is one. A snapshot may be
 	// older than what was folded last. nil: there are none.
 	Load func(ctx context.Context, f *record.File) error
+	// Packer packs the files; what several projections keep packed by the same one shares its memory. nil: one of its own.
+	Packer *record.Packer
 	// Folded is how many of the files in memory stay folded between batches; 500 by default. The others are packed.
 	Folded int
 }
@@ -62,7 +64,6 @@ type StatesOptions struct {
 // the duties that this event changed, or all there ever were when the file was folded anew. It serves one goroutine.
 type States struct {
 	StatesOptions
-	packer  *record.Packer
 	files   map[string]*list.Element
 	used    *list.List     // of *held, folded, the one used last in front
 	packed  *list.List     // the same of those that are packed; each was used before all in used
@@ -83,7 +84,10 @@ func NewStates(o StatesOptions) *States {
 	if o.Folded <= 0 {
 		o.Folded = 500
 	}
-	return &States{StatesOptions: o, packer: record.NewPacker(), files: map[string]*list.Element{}, used: list.New(), packed: list.New(), touched: map[*held]bool{}}
+	if o.Packer == nil {
+		o.Packer = record.NewPacker()
+	}
+	return &States{StatesOptions: o, files: map[string]*list.Element{}, used: list.New(), packed: list.New(), touched: map[*held]bool{}}
 }
 
 // Folded is a file after an event.
@@ -282,7 +286,7 @@ func (s *States) letGo(el *list.Element, save func(*record.File) error) error {
 // pack packs a file, if it can be.
 func (s *States) pack(el *list.Element) bool {
 	h := el.Value.(*held)
-	p, ok := s.packer.Pack(h.file)
+	p, ok := s.Packer.Pack(h.file)
 	if !ok {
 		return false
 	}
@@ -301,7 +305,7 @@ func (s *States) unpack(el *list.Element) *held {
 		return h
 	}
 	k, _ := s.Categories.Of(h.stream)
-	h.file = s.packer.Unpack(k, h.stream, h.packed)
+	h.file = s.Packer.Unpack(k, h.stream, h.packed)
 	s.bytes -= h.packed.Size()
 	h.packed = record.Packed{}
 	s.packed.Remove(el)

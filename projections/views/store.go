@@ -97,7 +97,7 @@ func openStore(ctx context.Context, o Options, path string) (*store, error) {
 		return nil, err
 	}
 	s := &store{o: o, path: path, db: db, places: newPlaces(), tallies: newTallies()}
-	s.states = follow.NewStates(follow.StatesOptions{Categories: o.Catalog, History: o.History, Load: s.loadSnapshot})
+	s.states = follow.NewStates(follow.StatesOptions{Categories: o.Catalog, History: o.History, Load: s.loadSnapshot, Packer: o.Packer})
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

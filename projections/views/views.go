@@ -38,6 +38,7 @@ type Options struct {
 	// Erased tells whether a stream's key is destroyed, vault.Erased; nil: none is.
 	Erased func(stream string) bool
 	Log    *slog.Logger
+	Packer *record.Packer // as in follow.StatesOptions
 
 	CacheStates int // files that the projection keeps in memory, packed, about 3 KB each with their rows; 20,000 by default
 	CacheEvents int // opened events kept for reading files; 20,000 by default, about 1 KB each
