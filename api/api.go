@@ -69,6 +69,7 @@ type Server struct {
 	metrics *metrics
 	origin  *http.CrossOriginProtection
 	docs    docs
+	states  stateShapes
 	jobs    *jobs
 	uploads chan struct{}
 }

@@ -197,7 +197,7 @@ func (s *Server) caseFile(c *record.File, f *opened, asOf time.Time) Case {
 	for _, d := range core.Duties.Open {
 		out.Duties = append(out.Duties, s.duty(d, core.Holder(d), s.today(asOf)))
 	}
-	out.State = programState(c.State)
+	out.State = s.states.of(c.State)
 	sight := f.sights[c.ID]
 	sight.caseFile(&out, f.actor.Officer)
 	return out

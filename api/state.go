@@ -5,30 +5,54 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"sync"
 	"unicode"
 
 	"yidang/domain/casework"
 	"yidang/domain/record"
 )
 
-// programState shows what a program keeps beside the shared part of a case: every exported field, under its JSON name or
-// its Go name in lower camel case. Programs are shown without this package knowing them.
-func programState(state any) map[string]any {
+// stateShapes shows what a program keeps beside the shared part of a case: every exported field, under its JSON name or
+// its Go name in lower camel case. Programs are shown without this package knowing them. It remembers the fields of the
+// types it has met.
+type stateShapes struct{ fields sync.Map } // reflect.Type → []shownField
+
+type shownField struct {
+	index  int
+	name   string
+	inline bool // its fields are shown as if they were the struct's own
+}
+
+// of shows the state of a program.
+func (s *stateShapes) of(state any) map[string]any {
 	v := reflect.Indirect(reflect.ValueOf(state))
 	if v.Kind() != reflect.Struct {
 		return nil
 	}
 	out := map[string]any{}
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		if !f.IsExported() || f.Type == reflect.TypeFor[casework.Case]() || f.Name == "Sealed" {
+	for _, f := range s.fieldsOf(v.Type()) {
+		if t := v.Type().Field(f.index); t.Type == reflect.TypeFor[casework.Case]() || t.Name == "Sealed" {
 			continue
 		}
-		if x := shownValue(v.Field(i)); x != nil {
-			out[shownName(f)] = x
+		if x := s.value(v.Field(f.index)); x != nil {
+			out[f.name] = x
 		}
 	}
 	return out
+}
+
+func (s *stateShapes) fieldsOf(t reflect.Type) []shownField {
+	if had, ok := s.fields.Load(t); ok {
+		return had.([]shownField)
+	}
+	var list []shownField
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() {
+			list = append(list, shownField{i, shownName(f), f.Anonymous && f.Type.Kind() == reflect.Struct})
+		}
+	}
+	s.fields.Store(t, list)
+	return list
 }
 
 func shownName(f reflect.StructField) string {
@@ -45,8 +69,8 @@ func shownName(f reflect.StructField) string {
 	return string(r)
 }
 
-// shownValue makes plain JSON values; zero values are left out.
-func shownValue(v reflect.Value) any {
+// value makes plain JSON values; zero values are left out.
+func (s *stateShapes) value(v reflect.Value) any {
 	if v.IsZero() {
 		return nil
 	}
@@ -58,33 +82,29 @@ func shownValue(v reflect.Value) any {
 	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
-		return shownValue(v.Elem())
+		return s.value(v.Elem())
 	case reflect.Slice, reflect.Array:
 		list := make([]any, v.Len())
 		for i := range list {
-			list[i] = shownValue(v.Index(i))
+			list[i] = s.value(v.Index(i))
 		}
 		return list
 	case reflect.Struct:
 		out := map[string]any{}
-		shownStruct(v, out)
+		s.structure(v, out)
 		return out
 	}
 	return v.Interface()
 }
 
-func shownStruct(v reflect.Value, out map[string]any) {
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		if !f.IsExported() {
+func (s *stateShapes) structure(v reflect.Value, out map[string]any) {
+	for _, f := range s.fieldsOf(v.Type()) {
+		if f.inline {
+			s.structure(v.Field(f.index), out)
 			continue
 		}
-		if f.Anonymous && f.Type.Kind() == reflect.Struct {
-			shownStruct(v.Field(i), out)
-			continue
-		}
-		if x := shownValue(v.Field(i)); x != nil {
-			out[shownName(f)] = x
+		if x := s.value(v.Field(f.index)); x != nil {
+			out[f.name] = x
 		}
 	}
 }
