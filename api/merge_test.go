@@ -250,8 +250,8 @@ var (
 
 // plain leaves out of an answer in what the pairs differ by nature: ids count in the order in which they come.
 func (l *twins) plain(p *pair, s string) string {
-	masked := person.CitizenID(p.cid).Masked()
-	s = strings.NewReplacer(p.name, "NAME", p.cid, "NUMBER", masked, "MASKED", masked[len(masked)-4:], "LAST").Replace(s)
+	s = strings.NewReplacer(p.name, "NAME", p.cid, "NUMBER", person.CitizenID(p.cid).Masked(), "MASKED",
+		strings.Repeat("*", 14)+p.cid[14:], "MASKED").Replace(s) // never the last four alone: an id may hold them by chance
 	s = places.ReplaceAllString(fraction.ReplaceAllString(s, "$1$2"), `"$1":0`)
 	order := map[string]int{}
 	return ids.ReplaceAllStringFunc(s, func(id string) string {
