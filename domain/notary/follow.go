@@ -47,6 +47,7 @@ func (n *Notary) follow(ctx context.Context) (err error) {
 		if !ok {
 			return ctx.Err()
 		}
+		began := time.Now()
 		if err := n.take(ctx, batch); err != nil {
 			return err
 		}
@@ -54,8 +55,15 @@ func (n *Notary) follow(ctx context.Context) (err error) {
 		if last := batch[len(batch)-1]; last.err != nil {
 			return last.err
 		}
+		if len(batch) < maxBatch/10 && !sleep(ctx, storePace-time.Since(began)) {
+			return ctx.Err()
+		}
 	}
 }
+
+// storePace is the least time between two small transactions: one for each event that comes alone would take more of the
+// machine than the event itself. It is a small part of the second in which a checkpoint must follow.
+const storePace = 40 * time.Millisecond
 
 // receive turns events into leaves as they come. Their content is let go of here, so what waits in the channel is small.
 func (n *Notary) receive(ctx context.Context, after uint64, arrivals chan<- arrival) {
