@@ -264,11 +264,10 @@ func (s *Server) gaps(ctx context.Context, in *gapsQuery) (*shown[Gaps], error) 
 		}
 		q := views.WorklistQuery{Reach: record.Reach{All: true}, Case: c.ID, Standing: []string{"overdue", "done"}, Today: s.today(time.Time{}), Limit: 500}
 		for {
-			rows, next, _, position, err := s.options.Views.Worklist(ctx, q)
+			rows, next, _, _, err := s.options.Views.Worklist(ctx, q)
 			if err != nil {
 				return nil, err
 			}
-			out.Position = max(out.Position, position)
 			for _, row := range rows {
 				d := s.worklistDuty(row)
 				switch {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -484,5 +485,24 @@ func TestStaffing(t *testing.T) {
 	}
 	if codes := c.get("/v1/codes"); !strings.Contains(string(codes.raw), "casework.services") || !strings.Contains(string(codes.raw), "谈心鼓励") {
 		t.Errorf("codes: %s", codes)
+	}
+}
+
+// Ensure that a read of one file says up to which position of the log it is whole, also when the newest event is of another
+// file, and never less than the caller asked for.
+func TestFilesShowThePositionAskedFor(t *testing.T) {
+	w := newTown(t, nil).build()
+	who, path := w.openCase("cadre")
+	c := w.signIn("cadre")
+	other := c.post("/v1/person/register", w.someone("李测试", idLi, "前进村"))
+	expect(t, "a later event of another file", other, 201, "")
+	asked, _ := strconv.ParseUint(other.text("position"), 10, 64)
+	file := "/v1/people/" + who.String()
+	for _, read := range []string{file + "?", file + "/timeline?", file + "/gaps?", file + "/difference?from=2020-01-01&", "/v1/cases/" + path[strings.LastIndex(path, "/")+1:] + "?", file + "?asOf=2026-09-21&"} {
+		a := c.get(read + "atLeast=" + other.text("position"))
+		expect(t, read, a, 200, "")
+		if shown, err := strconv.ParseUint(a.header.Get("Yidang-Position"), 10, 64); err != nil || shown < asked || a.text("position") != a.header.Get("Yidang-Position") {
+			t.Errorf("%s shows position %s, asked for %d", read, a.header.Get("Yidang-Position"), asked)
+		}
 	}
 }

@@ -144,7 +144,12 @@ func (v *Views) Case(ctx context.Context, id uuid.UUID) (row CaseRow, ok bool, e
 
 // CasesOf lists the cases of a person, sealed ones too, in the order they were opened.
 func (v *Views) CasesOf(ctx context.Context, person uuid.UUID) (rows []CaseRow, err error) {
-	_, err = v.read(ctx, func(r *reader) error {
+	rows, _, err = v.casesOf(ctx, person)
+	return rows, err
+}
+
+func (v *Views) casesOf(ctx context.Context, person uuid.UUID) (rows []CaseRow, position uint64, err error) {
+	position, err = v.read(ctx, func(r *reader) error {
 		p, err := r.personBy(person)
 		if err != nil || p == nil {
 			return err
@@ -156,7 +161,7 @@ func (v *Views) CasesOf(ctx context.Context, person uuid.UUID) (rows []CaseRow, 
 		rows, err = r.caseRows(cases)
 		return err
 	})
-	return rows, err
+	return rows, position, err
 }
 
 func (r *reader) caseRows(cases []*caseRow) (rows []CaseRow, err error) {

@@ -20,7 +20,7 @@ type File struct {
 	Person   *person.Person // as it stood; not Registered when nothing was known yet, or when it is erased
 	Main     *record.File   // of the person's own stream
 	Cases    []*record.File // that existed then, in the order they were opened
-	Position uint64         // of the newest event in it
+	Position uint64         // log position up to which nothing of the person is missing; what came later may be in it too
 
 	at      record.At
 	streams []folded // of the person, and of every case
@@ -58,6 +58,11 @@ func EndOfDay(t time.Time) time.Time { return record.DayOf(t).AddDate(0, 0, 1).A
 // is taken from the views. It answers NotFound when there is no such person; what a caller may not see of it is left out by
 // whoever shows it.
 func (v *Views) File(ctx context.Context, id uuid.UUID, at record.At) (*File, error) {
+	// The streams are read after the views: so all that the views have seen is in them.
+	cases, position, err := v.casesOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	main, err := v.stream(ctx, person.Stream(id))
 	if err != nil {
 		return nil, err
@@ -65,11 +70,7 @@ func (v *Views) File(ctx context.Context, id uuid.UUID, at record.At) (*File, er
 	if !main.now.Exists {
 		return nil, &record.Problem{Kind: record.NotFound, Message: "there is no such file", Zh: "没有这份档案", Remedy: "search for the person"}
 	}
-	cases, err := v.CasesOf(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	f := &File{streams: []folded{{main, nil}}}
+	f := &File{Position: position, streams: []folded{{main, nil}}}
 	for _, k := range cases {
 		one, err := v.stream(ctx, record.StreamOf(k.Program, k.ID))
 		if err != nil {
@@ -82,14 +83,13 @@ func (v *Views) File(ctx context.Context, id uuid.UUID, at record.At) (*File, er
 
 // At is the same file, read at the same moment, as of another day and as known at another.
 func (f *File) At(at record.At) (*File, error) {
-	out := &File{at: at}
+	out := &File{Position: f.Position, at: at}
 	for i, s := range f.streams {
 		file, err := s.fold(at)
 		if err != nil {
 			return nil, err
 		}
 		out.streams = append(out.streams, folded{s.stream, file})
-		out.Position = max(out.Position, file.Position)
 		if i > 0 && file.Exists && file.Category.Case {
 			out.Cases = append(out.Cases, file)
 		}
@@ -102,8 +102,9 @@ func (f *File) At(at record.At) (*File, error) {
 // With is this file with what other files of the same person hold, which were merged into it: their cases and their
 // entries. Nothing is copied; who the person is stays this file's word.
 func (f *File) With(others ...*File) (*File, error) {
-	joined := &File{at: f.at, streams: slices.Clone(f.streams)}
+	joined := &File{Position: f.Position, at: f.at, streams: slices.Clone(f.streams)}
 	for _, o := range others {
+		joined.Position = min(joined.Position, o.Position)
 		joined.streams = append(joined.streams, o.streams...)
 	}
 	return joined.At(f.at)
