@@ -1,66 +1,86 @@
 -- A figure is the same question asked at two positions. It differs only where words differ: those on events that came after
--- the earlier position, and those on earlier events that were amended since. So the figures are counted whole once, at the
--- earlier position, and what changed is derived from those words: everything that one of them is about (a visit, a test, a
--- case) is counted at both positions, and what counts in another place has changed, because of the words about it. Of duties
--- the ledger tells it all: its lines since the earlier position are the change, each at the position of the event behind it.
--- What several figures need is derived once; without that (ClickHouse before 26) it would be five times as slow.
+-- the earlier position, and those on earlier events that were amended since. So every earlier word is read once, at the
+-- earlier position. What counts at the later one is what counted then, without the words that were amended, with the words
+-- that differ. Everything that one of them is about (a visit, a test, a case) is counted by itself, at both positions, and
+-- what counts in another place has changed, because of the words about it; all the rest is counted together. Of duties the
+-- ledger tells it all: its lines since the earlier position are the change, each at the position of the event behind it.
+-- The engine analyses an expression anew wherever it is named, with all that it names: half of the time went there. So each
+-- names few, and words, the widest, is named once by each figure.
 WITH
-    amended AS MATERIALIZED
-    (
-        SELECT a.position AS position, (a.known, if(e.type = 'record.voided', 'voided', 'corrected'), e.event) AS cause
-        FROM yidang_amended_at(at = {position:UInt64}) AS a
-        INNER JOIN (SELECT position, type, event FROM yidang_facts_at(at = {position:UInt64}) WHERE position > {from_position:UInt64}) AS e ON a.known = e.position
-        WHERE a.known > {from_position:UInt64} AND a.position <= {from_position:UInt64}
-    ),
     words AS MATERIALIZED
     (
-        SELECT -1 AS side, f.position AS position, f.type AS type, f.day AS day, f.case AS file, f.ref AS ref, f.sets_open OR f.sets_village OR f.sets_tier AS moves, a.cause AS cause
-        FROM yidang_facts_at(at = {from_position:UInt64}) AS f INNER JOIN amended AS a ON f.position = a.position
-        WHERE f.position IN (SELECT position FROM amended)
-        UNION ALL
-        SELECT 1, f.position, f.type, f.day, f.case, f.ref, f.sets_open OR f.sets_village OR f.sets_tier, a.cause
-        FROM yidang_facts_at(at = {position:UInt64}) AS f INNER JOIN amended AS a ON f.position = a.position
-        WHERE f.position IN (SELECT position FROM amended)
-        UNION ALL
-        SELECT 1, position, type, day, case, ref, sets_open OR sets_village OR sets_tier,
-            (position, multiIf(type = 'record.voided', 'voided', type = 'record.corrected', 'corrected', day <= {on:Date32}, 'entered', 'happened'), event)
-        FROM yidang_facts_at(at = {position:UInt64})
-        WHERE position > {from_position:UInt64}
-    ),
-    tests AS MATERIALIZED
-    (
-        SELECT side, ref, toStartOfMonth(t.day) AS month, if(r.result = '', t.result, r.result) AS result
+        SELECT w.*, if(w.position > {from_position:UInt64},
+            (w.position, multiIf(w.type = 'record.voided', 'voided', w.type = 'record.corrected', 'corrected', w.day <= {on:Date32}, 'entered', 'happened'), w.event),
+            (a.known, multiIf(a.type = '', '', a.type = 'record.voided', 'voided', 'corrected'), a.event)) AS cause
         FROM
         (
-            SELECT -1 AS side, day, ref, result FROM yidang_facts_at(at = {from_position:UInt64}) WHERE type = 'drugs.urine_test_recorded' AND day <= {on:Date32}
+            SELECT -1 AS side, position, event, type::String AS type, day, case AS file, ref, result::String AS result, open, village, tier::String AS tier, sets_open, sets_village, sets_tier
+            FROM yidang_facts_at(at = {from_position:UInt64})
+            WHERE position IN (SELECT position FROM yidang_amended_at(at = {position:UInt64}) WHERE known > {from_position:UInt64} AND position <= {from_position:UInt64})
             UNION ALL
-            SELECT 1, day, ref, result FROM yidang_facts_at(at = {position:UInt64})
-            WHERE type = 'drugs.urine_test_recorded' AND day <= {on:Date32} AND ref IN (SELECT ref FROM words WHERE type IN ('drugs.urine_test_recorded', 'drugs.urine_test_retested'))
-        ) AS t
+            SELECT 1, position, event, type::String, day, case, ref, result::String, open, village, tier::String, sets_open, sets_village, sets_tier
+            FROM yidang_facts_at(at = {position:UInt64})
+            WHERE position > {from_position:UInt64}
+                OR position IN (SELECT position FROM yidang_amended_at(at = {position:UInt64}) WHERE known > {from_position:UInt64} AND position <= {from_position:UInt64})
+        ) AS w
         LEFT ANY JOIN
         (
-            SELECT -1 AS side, ref, argMax(result, position) AS result FROM yidang_facts_at(at = {from_position:UInt64}) WHERE type = 'drugs.urine_test_retested' GROUP BY ref
-            UNION ALL
-            SELECT 1, ref, argMax(result, position) FROM yidang_facts_at(at = {position:UInt64}) WHERE type = 'drugs.urine_test_retested' GROUP BY ref
-        ) AS r ON t.side = r.side AND t.ref = r.ref
+            SELECT m.position AS position, m.known AS known, e.type::String AS type, e.event AS event
+            FROM yidang_amended_at(at = {position:UInt64}) AS m
+            LEFT ANY JOIN (SELECT position, type, event FROM yidang_facts_at(at = {position:UInt64}) WHERE position > {from_position:UInt64}) AS e ON m.known = e.position
+            WHERE m.known > {from_position:UInt64} AND m.position <= {from_position:UInt64}
+        ) AS a ON w.position = a.position
     ),
-    cases AS MATERIALIZED
+    -- Tests and their newest results; stays tells what counts at the later position too.
+    tests AS
     (
-        SELECT -1 AS side, f.case AS file, argMaxIf(f.open, f.position, f.sets_open) AS open,
-            argMaxIf(f.village, f.position, f.sets_village) AS village, argMaxIf(f.tier, f.position, f.sets_tier) AS tier
-        FROM yidang_facts_at(at = {from_position:UInt64}) AS f
-        WHERE f.day <= {on:Date32} AND f.case != toUUIDOrZero('') AND (f.sets_open OR f.sets_village OR f.sets_tier)
-        GROUP BY f.case
+        SELECT ref, month, result, arrayJoin(if(stays, [-1, 1], [-1])) AS side
+        FROM
+        (
+            SELECT ref, toStartOfMonth(day)::Date32 AS month, result::String AS result,
+                position NOT IN (SELECT position FROM yidang_amended_at(at = {position:UInt64}) WHERE known > {from_position:UInt64}) AS stays
+            FROM yidang_facts_at(at = {from_position:UInt64})
+            WHERE type = 'drugs.urine_test_recorded' AND day <= {on:Date32}
+        )
         UNION ALL
-        SELECT 1, f.case, argMaxIf(f.open, f.position, f.sets_open), argMaxIf(f.village, f.position, f.sets_village), argMaxIf(f.tier, f.position, f.sets_tier)
-        FROM yidang_facts_at(at = {position:UInt64}) AS f
-        WHERE f.day <= {on:Date32} AND f.case != toUUIDOrZero('') AND (f.sets_open OR f.sets_village OR f.sets_tier)
-            AND f.case IN (SELECT file FROM words WHERE moves AND day <= {on:Date32})
-        GROUP BY f.case
+        SELECT ref, toStartOfMonth(day)::Date32, result, 1 FROM words WHERE side = 1 AND type = 'drugs.urine_test_recorded' AND day <= {on:Date32}
+    ),
+    retests AS
+    (
+        SELECT ref, argMaxIf(result, position, then) AS result_then, argMaxIf(result, position, now) AS result_now
+        FROM
+        (
+            SELECT position, ref, result::String AS result, true AS then,
+                position NOT IN (SELECT position FROM yidang_amended_at(at = {position:UInt64}) WHERE known > {from_position:UInt64}) AS now
+            FROM yidang_facts_at(at = {from_position:UInt64})
+            WHERE type = 'drugs.urine_test_retested'
+            UNION ALL
+            SELECT position, ref, result, false, true FROM words WHERE side = 1 AND type = 'drugs.urine_test_retested'
+        )
+        GROUP BY ref
+    ),
+    cases AS
+    (
+        SELECT file,
+            arrayJoin([
+                (-1, argMaxIf(open, position, sets_open AND then), argMaxIf(village, position, sets_village AND then), argMaxIf(tier, position, sets_tier AND then)),
+                (1, argMaxIf(open, position, sets_open AND now), argMaxIf(village, position, sets_village AND now), argMaxIf(tier, position, sets_tier AND now))]) AS stands
+        FROM
+        (
+            SELECT position, case AS file, open, village, tier::String AS tier, sets_open, sets_village, sets_tier, true AS then,
+                position NOT IN (SELECT position FROM yidang_amended_at(at = {position:UInt64}) WHERE known > {from_position:UInt64}) AS now
+            FROM yidang_facts_at(at = {from_position:UInt64})
+            WHERE (sets_open OR sets_village OR sets_tier) AND day <= {on:Date32} AND case != toUUIDOrZero('')
+            UNION ALL
+            SELECT position, file, open, village, tier, sets_open, sets_village, sets_tier, false, true
+            FROM words
+            WHERE side = 1 AND (sets_open OR sets_village OR sets_tier) AND day <= {on:Date32} AND file != toUUIDOrZero('')
+        )
+        GROUP BY file
     ),
     duties AS
     (
-        SELECT position, sign, toStartOfMonth(due) AS month, if(status = 'done' AND ended <= {on:Date32}, 'duties_done', 'duties_overdue') AS measure
+        SELECT position, sign, toStartOfMonth(due)::Date32 AS month, status = 'done' AND ended <= {on:Date32} AS done
         FROM yidang_duties_at(at = {position:UInt64})
         WHERE (due < {on:Date32} OR status = 'done' AND ended <= {on:Date32})
             AND began <= {on:Date32} AND code NOT IN ('report-in', 'move-report') AND NOT (status IN ('excused', 'cancelled') AND ended <= {on:Date32})
@@ -92,44 +112,37 @@ FROM
         GROUP BY position, month
         HAVING delta != 0
         UNION ALL
-        SELECT 'urine_tests', toUUIDOrZero(''), '', month::Date32, result::String, -sum(side), 0, []
-        FROM tests WHERE side = -1
-        GROUP BY month, result
-        UNION ALL
-        SELECT 'urine_tests', toUUIDOrZero(''), '', month::Date32, result::String, 0, delta, causes
+        SELECT 'urine_tests', toUUIDOrZero(''), '', month, counted, old, delta, if(delta = 0, [], causes)
         FROM
         (
-            SELECT ref, month, result, sum(side) AS delta FROM tests
-            WHERE ref IN (SELECT ref FROM words WHERE type IN ('drugs.urine_test_recorded', 'drugs.urine_test_retested'))
-            GROUP BY ref, month, result
-            HAVING delta != 0
-        ) AS t
-        INNER JOIN (SELECT ref, groupUniqArray(cause) AS causes FROM words WHERE type IN ('drugs.urine_test_recorded', 'drugs.urine_test_retested') GROUP BY ref) AS w ON t.ref = w.ref
+            SELECT w.ref AS about, t.month AS month, coalesce(nullIf(if(t.side = -1, r.result_then, r.result_now), ''), t.result) AS counted,
+                toInt64(countIf(t.side = -1)) AS old, sum(t.side) AS delta, any(w.causes) AS causes
+            FROM tests AS t
+            LEFT ANY JOIN retests AS r ON t.ref = r.ref
+            LEFT ANY JOIN (SELECT ref, groupUniqArray(cause) AS causes FROM words WHERE type IN ('drugs.urine_test_recorded', 'drugs.urine_test_retested') GROUP BY ref) AS w ON t.ref = w.ref
+            GROUP BY about, month, counted
+        )
         UNION ALL
-        SELECT 'open_cases', village, if(tier = '', 'none', tier)::String AS tier, toDate32('1970-01-01'), '', -sum(side), 0, []
-        FROM cases WHERE side = -1 AND open
-        GROUP BY village, tier
-        UNION ALL
-        SELECT 'open_cases', village, if(tier = '', 'none', tier)::String, toDate32('1970-01-01'), '', 0, delta, causes
+        SELECT 'open_cases', village, if(tier = '', 'none', tier), toDate32('1970-01-01'), '', old, delta, if(delta = 0, [], causes)
         FROM
         (
-            SELECT file, village, tier, sum(side) AS delta FROM cases
-            WHERE open AND file IN (SELECT file FROM words WHERE moves AND day <= {on:Date32})
-            GROUP BY file, village, tier
-            HAVING delta != 0
-        ) AS c
-        INNER JOIN (SELECT file, groupUniqArray(cause) AS causes FROM words WHERE moves AND day <= {on:Date32} GROUP BY file) AS w ON c.file = w.file
+            SELECT w.file AS about, c.stands.3 AS village, c.stands.4 AS tier, toInt64(countIf(c.stands.1 = -1)) AS old, sum(c.stands.1) AS delta, any(w.causes) AS causes
+            FROM cases AS c
+            LEFT ANY JOIN (SELECT file, groupUniqArray(cause) AS causes FROM words WHERE (sets_open OR sets_village OR sets_tier) AND day <= {on:Date32} GROUP BY file) AS w ON c.file = w.file
+            WHERE c.stands.2
+            GROUP BY about, village, tier
+        )
         UNION ALL
-        SELECT measure, toUUIDOrZero(''), '', month::Date32, '', sumIf(sign, position <= {from_position:UInt64}), 0, []
-        FROM duties
-        GROUP BY measure, month
+        SELECT if(done, 'duties_done', 'duties_overdue'), toUUIDOrZero(''), '', month, '', sum(sign), 0, []
+        FROM duties WHERE position <= {from_position:UInt64}
+        GROUP BY done, month
         UNION ALL
-        SELECT measure, toUUIDOrZero(''), '', month::Date32, '', 0, delta, [cause]
+        SELECT if(done, 'duties_done', 'duties_overdue'), toUUIDOrZero(''), '', month, '', 0, delta, [cause]
         FROM
         (
-            SELECT position, measure, month, sum(sign) AS delta FROM duties
+            SELECT position, done, month, sum(sign) AS delta FROM duties
             WHERE position > {from_position:UInt64}
-            GROUP BY position, measure, month
+            GROUP BY position, done, month
             HAVING delta != 0
         ) AS d
         LEFT ANY JOIN (SELECT position, cause FROM words WHERE position > {from_position:UInt64}) AS w ON d.position = w.position
