@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -42,6 +43,21 @@ type Rejected struct {
 // it outlives the key it speaks of: it holds nothing but a code.
 type FileErased struct {
 	Basis string `json:"basis"`
+}
+
+// KeyBackupDays is for how many days at most an operator keeps backups of the vault, and so until when after its erasure a
+// file could still be read by somebody who restores one (PIPL 47; domain/vault says why). The record of an erasure says it.
+const KeyBackupDays = 30
+
+// line says the ground, and the horizon.
+func (d FileErased) line() Text {
+	t := T("依法销毁档案内容", "Content destroyed by law")
+	for _, b := range ErasureBases {
+		if b.Code == d.Basis {
+			t = T(t.Zh+"："+b.Title.Zh+"（"+b.Source+"）", t.En+": "+b.Title.En+" ("+b.Source+")")
+		}
+	}
+	return T(fmt.Sprintf("%s；密钥备份至迟 %d 日后失效", t.Zh, KeyBackupDays), fmt.Sprintf("%s; the last backup of its key expires within %d days", t.En, KeyBackupDays))
 }
 
 // Facets of the proposal and its answers.
@@ -178,14 +194,7 @@ func ApprovalRows() []EventRow {
 			}
 			return T("不予批准，理由："+d.Reason, "Rejected the proposal; reason: "+d.Reason)
 		}),
-		Guarded[FileErased](On(ErasedType, T("销毁档案密钥", "file erased"), func(any, FileErased, Event) {}, func(d FileErased) Text {
-			for _, b := range ErasureBases {
-				if b.Code == d.Basis {
-					return T("依法销毁档案内容："+b.Title.Zh+"（"+b.Source+"）", "Content destroyed by law: "+b.Title.En+" ("+b.Source+")")
-				}
-			}
-			return T("依法销毁档案内容", "Content destroyed by law")
-		}).Plainly(), nil),
+		Guarded[FileErased](On(ErasedType, T("销毁档案密钥", "file erased"), func(any, FileErased, Event) {}, FileErased.line).Plainly(), nil),
 	}
 }
 

@@ -12,8 +12,9 @@
 // bytes were overwritten in place and the write-ahead log that had carried them is empty. It cannot reach copies: a backup
 // of the vault taken earlier still holds the key, wrapped, until that backup expires. The horizon of an erasure is
 // therefore the retention of the vault's backups: back the vault up apart from the journal and keep those backups for as
-// short a time as the operator dares. Blocks that a file system or a flash disk freed without overwriting them are such
-// copies too. Rewrap to a new wrapper and destruction of the old one makes all of them unreadable.
+// short a time as the operator dares, and no longer than record.KeyBackupDays, 30 days, which every erasure announces.
+// Blocks that a file system or a flash disk freed without overwriting them are such copies too. Rewrap to a new wrapper and
+// destruction of the old one makes all of them unreadable.
 //
 // Who holds only the vault file learns stream names, when each key was made or destroyed, and the stated reason; no
 // content. Who holds the vault file and the key file reads everything not yet erased: keep them on different media.
