@@ -55,7 +55,7 @@ func purposeParams() []*huma.Param {
 	}
 	return []*huma.Param{
 		{Name: purposeHeader, In: "header", Schema: code, Description: "what the file is read for; required outside the caller's own caseload, and kept in the record. Each is for some roles: " + strings.Join(whose, "; ")},
-		{Name: reasonHeader, In: "header", Schema: &huma.Schema{Type: huma.TypeString}, Description: "the reason in the caller's words, UTF-8, percent-encoded; kept in the record. Required for what is sealed"},
+		{Name: reasonHeader, In: "header", Schema: &huma.Schema{Type: huma.TypeString}, Description: "the reason in the caller's words, UTF-8, percent-encoded; kept in the record, also when the file is erased, for it is about your reading: name nobody. Required for what is sealed"},
 	}
 }
 

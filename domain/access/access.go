@@ -10,6 +10,12 @@
 //   - Reading the access log is itself recorded.
 //
 // Each session has a stream of its own, access-<session>. It is sealed: reasons are free text.
+//
+// A reading and its reason outlive the erasure of the file that was read, as an emergency reading in the officer's stream
+// does. They are evidence about the reader, whom they are sealed for, and the person's means of asking who looked (PIPL 45):
+// access to sensitive data is logged, and records of its handling are kept three years at least (PIPL 51, 55, 56;
+// 网络数据安全管理条例 12; 未成年人网络保护条例 36). Of the person they hold a uuid that nothing else resolves any more. So a reason
+// names nobody, which is said wherever one is asked for.
 package access
 
 import (

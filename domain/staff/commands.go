@@ -59,7 +59,7 @@ type DeclareRecusal struct {
 // BreakGlass opens a file in an emergency.
 type BreakGlass struct {
 	Person uuid.UUID `json:"person" doc:"whose file"`
-	Reason string    `json:"reason" minLength:"8" maxLength:"300" doc:"what the emergency is; the supervisor and the inspectors read it"`
+	Reason string    `json:"reason" minLength:"8" maxLength:"300" doc:"what the emergency is; the supervisor and the inspectors read it. It is about your reading and stays when the file is erased: name nobody"`
 }
 
 // ErrLoginTaken refuses a second officer with the same sign-in name.

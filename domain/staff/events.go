@@ -81,7 +81,7 @@ type Disabled struct {
 // GlassBrokenType is the stored name of GlassBroken.
 const GlassBrokenType = "officer.glass_broken"
 
-// GlassBroken records an emergency reading: which file, why, until when.
+// GlassBroken records an emergency reading: which file, why, until when. It stays when the file is erased; access says why.
 type GlassBroken struct {
 	Glass
 	Reason string `json:"reason"`
