@@ -11,6 +11,7 @@ import (
 
 	"yidang/domain/access"
 	"yidang/domain/record"
+	"yidang/domain/vault/sealed"
 )
 
 // Entry is one recorded event, of any kind but a reading.
@@ -92,7 +93,7 @@ func (x *Index) Entries(ctx context.Context, q Query) (entries []Entry, page Pag
 			return e.position, got.take(e.position, e)
 		}
 		next, err := r.run(w)
-		if err != nil && !errors.Is(err, errEnough) {
+		if err != nil && !errors.Is(err, sealed.ErrEnough) {
 			return err
 		}
 		page.Next = max(next, got.next)

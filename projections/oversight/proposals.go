@@ -10,6 +10,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"yidang/domain/record"
+	"yidang/domain/vault/sealed"
 )
 
 // What became of a proposal.
@@ -178,7 +179,7 @@ func (x *Index) list(ctx context.Context, p Paging, sql string, row func(r *read
 		if errors.Is(err, errExamined) {
 			page.Next, err = w.seen, nil
 		}
-		if errors.Is(err, errEnough) {
+		if errors.Is(err, sealed.ErrEnough) {
 			err = nil
 		}
 		return err

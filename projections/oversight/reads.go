@@ -10,6 +10,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"yidang/domain/record"
+	"yidang/domain/vault/sealed"
 )
 
 // Reading is one record of reading. Why, in the reader's words, and from where is in the event.
@@ -91,7 +92,7 @@ func (x *Index) Reads(ctx context.Context, q ReadQuery) (readings []Reading, pag
 			return row.position, got.take(row.position, row)
 		}
 		next, err := r.run(w)
-		if err != nil && !errors.Is(err, errEnough) {
+		if err != nil && !errors.Is(err, sealed.ErrEnough) {
 			return err
 		}
 		page.Next = max(next, got.next)

@@ -2,7 +2,6 @@ package oversight
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -148,73 +147,14 @@ func setMeta(c *sealed.Conn, key string, n int64) error {
 	return exec(c, `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, n)
 }
 
-// exec runs a statement.
-func exec(c *sealed.Conn, sql string, args ...any) error {
-	st, err := bound(c, sql, args)
-	if err != nil {
-		return err
-	}
-	if err := st.Exec(); err != nil {
-		return fmt.Errorf("%s: %w", sql, err)
-	}
-	return nil
-}
+// The words of the connection, short: they are on every line.
+func exec(c *sealed.Conn, sql string, args ...any) error { return c.Do(sql, args...) }
 
-// errEnough ends a query early.
-var errEnough = errors.New("enough")
-
-// query runs a statement and calls row for each row, until it answers errEnough.
 func query(c *sealed.Conn, sql string, args []any, row func(*sqlite3.Stmt) error) error {
-	st, err := bound(c, sql, args)
-	if err != nil {
-		return err
-	}
-	for st.Step() {
-		if err := row(st); err == errEnough {
-			return st.Reset()
-		} else if err != nil {
-			return errors.Join(err, st.Reset())
-		}
-	}
-	if err := errors.Join(st.Err(), st.Reset()); err != nil {
-		return fmt.Errorf("%s: %w", sql, err)
-	}
-	return nil
+	return c.Each(sql, args, row)
 }
 
-func single(c *sealed.Conn, sql string, args ...any) (n int64, err error) {
-	err = query(c, sql, args, func(st *sqlite3.Stmt) error { n = st.ColumnInt64(0); return nil })
-	return n, err
-}
-
-func bound(c *sealed.Conn, sql string, args []any) (*sqlite3.Stmt, error) {
-	st, err := c.Stmt(sql)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", sql, err)
-	}
-	for i, a := range args {
-		switch a := a.(type) {
-		case int64:
-			err = st.BindInt64(i+1, a)
-		case int:
-			err = st.BindInt(i+1, a)
-		case bool:
-			err = st.BindBool(i+1, a)
-		case string:
-			err = st.BindText(i+1, a)
-		case []byte:
-			if a != nil { // else NULL, as a fresh statement has it
-				err = st.BindBlob(i+1, a)
-			}
-		default:
-			err = fmt.Errorf("cannot bind %T", a)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: argument %d: %w", sql, i+1, err)
-		}
-	}
-	return st, nil
-}
+func single(c *sealed.Conn, sql string, args ...any) (int64, error) { return c.Number(sql, args...) }
 
 // blob is an id as it is stored, NULL for none.
 func blob(id uuid.UUID) []byte {

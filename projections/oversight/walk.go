@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
+
+	"yidang/domain/vault/sealed"
 )
 
 // Paging says which stretch of an answer is wanted. Answers are in log order.
@@ -52,7 +54,7 @@ type collect[R any] struct {
 func (c *collect[R]) take(position uint64, row R) error {
 	if len(c.rows) == c.limit {
 		c.next = c.last
-		return errEnough
+		return sealed.ErrEnough
 	}
 	c.rows, c.last = append(c.rows, row), position
 	return nil
@@ -69,7 +71,7 @@ type walk struct {
 	amended      bool // only entries that were amended
 	recorded     window
 	occurred     window
-	// row looks at a row, and answers errEnough when the page is full.
+	// row looks at a row, and answers sealed.ErrEnough when the page is full.
 	row func(st *sqlite3.Stmt) (position uint64, err error)
 
 	left int    // rows that may still be examined
@@ -120,7 +122,7 @@ func (r *reader) run(w *walk) (next uint64, err error) {
 // errExamined ends a walk that has looked at enough rows.
 var errExamined = errors.New("enough rows were examined")
 
-// visitAll looks at the rows of a query, and answers errEnough or errExamined when that ends the walk.
+// visitAll looks at the rows of a query, and answers sealed.ErrEnough or errExamined when that ends the walk.
 func (w *walk) visitAll(r *reader, sql string, args ...any) error {
 	full := false
 	err := query(r.c, sql, args, func(st *sqlite3.Stmt) (err error) {
@@ -129,11 +131,11 @@ func (w *walk) visitAll(r *reader, sql string, args ...any) error {
 		}
 		w.left--
 		w.seen, err = w.row(st)
-		full = err == errEnough
+		full = err == sealed.ErrEnough
 		return err
 	})
 	if err == nil && full {
-		return errEnough
+		return sealed.ErrEnough
 	}
 	return err
 }

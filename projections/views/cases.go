@@ -14,6 +14,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"yidang/domain/record"
+	"yidang/domain/vault/sealed"
 )
 
 const minInt = math.MinInt64
@@ -274,7 +275,7 @@ func (r *reader) mergeListed(scopes []scope, from listEntry, want int, openOnly 
 			[]any{int64(s), from.closed, from.n}, func(st *sqlite3.Stmt) error {
 				e := listEntry{closed: st.ColumnInt64(0), n: st.ColumnInt64(1)}
 				if openOnly && e.closed != 0 || len(page) == want && compare(e, page[want-1]) >= 0 {
-					return errEnough
+					return sealed.ErrEnough
 				}
 				i, found := slices.BinarySearchFunc(page, e, compare)
 				if found {

@@ -199,7 +199,7 @@ func dayNumber(t time.Time) int64 {
 }
 
 func packNumbers(ns []int64) []byte {
-	var b []byte
+	b := []byte{} // nil would be NULL
 	for _, n := range ns {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
@@ -219,7 +219,7 @@ func numbers(b []byte) (ns []int64) {
 
 // packOwed writes for each duty its number, the length of the rest, who holds it, and the duty.
 func packOwed(list []owed) []byte {
-	var b, one []byte
+	b, one := []byte{}, []byte(nil)
 	for _, o := range list {
 		one = binary.AppendUvarint(one[:0], uint64(o.holder))
 		one = packDuty(one, o.Duty)

@@ -11,6 +11,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"yidang/domain/record"
+	"yidang/domain/vault/sealed"
 )
 
 // SearchQuery asks for people. An empty Text lists them, by name.
@@ -185,7 +186,7 @@ func (s *search) merge(from found, want int) (page []found, err error) {
 			err := query(s.r.c, `SELECT term, n FROM terms WHERE scope = ? AND (term, n) > (?, ?) AND term < ? ORDER BY term, n`,
 				[]any{village, term, n, after(b)}, func(st *sqlite3.Stmt) error {
 					if !add(found{tier, st.ColumnText(0), st.ColumnInt64(1)}) {
-						return errEnough
+						return sealed.ErrEnough
 					}
 					return nil
 				})

@@ -11,6 +11,7 @@ import (
 
 	"yidang/domain/casework"
 	"yidang/domain/record"
+	"yidang/domain/vault/sealed"
 )
 
 // WorklistQuery asks for duties. Officer, Village, Case and Code narrow it; Standing chooses among upcoming, due, overdue,
@@ -292,7 +293,7 @@ func (l *worklist) merge(c worklistCursor, want int) (page []dueEntry, err error
 			[]any{int64(s), lowest, c.duty}, func(st *sqlite3.Stmt) error {
 				e := dueEntry{due: st.ColumnInt64(0), duty: st.ColumnInt64(1), kase: st.ColumnInt64(2), opens: st.ColumnInt64(3)}
 				if e.due > highest || len(page) == want && !e.before(page[want-1]) {
-					return errEnough
+					return sealed.ErrEnough
 				}
 				if !l.asked(e.standing(l.today)) || l.q.Code != "" && st.ColumnText(4) != l.q.Code {
 					return nil
@@ -366,7 +367,7 @@ func (l *worklist) mergePast(c worklistCursor, want int) (page []worklistCursor,
 			[]any{int64(s), c.position, c.seq}, func(st *sqlite3.Stmt) error {
 				e := worklistCursor{ended: true, position: st.ColumnInt64(0), seq: st.ColumnInt64(1), kase: st.ColumnInt64(2)}
 				if len(page) == want && e.compare(page[want-1]) >= 0 {
-					return errEnough
+					return sealed.ErrEnough
 				}
 				if !l.asked(endedStandings[st.ColumnInt(3)-1]) {
 					return nil
