@@ -133,7 +133,9 @@ func (b *bench) visits(ctx context.Context, s *server, t town) error {
 	}
 	b.set("visit.fsync.p50", sync)
 	one := hammer(ctx, 1, b.lasting/2, visit)
+	served, made := cpu(s.cmd.Process.Pid), cpu(os.Getpid())
 	many := b.profiled(s, "visits", func() outcome { return hammer(ctx, 64, b.lasting, visit) })
+	served, made = cpu(s.cmd.Process.Pid)-served, cpu(os.Getpid())-made
 	b.set("visit.errors", float64(one.errors+many.errors))
 	if err := errors.Join(one.first, many.first); err != nil {
 		b.lacks("visit.rate", err.Error())
@@ -142,6 +144,8 @@ func (b *bench) visits(ctx context.Context, s *server, t town) error {
 	b.set("visit.one.p50", percentile(one.took, 50))
 	b.set("visit.one.p99", percentile(one.took, 99))
 	b.set("visit.rate", many.rate())
+	b.set("visit.cpu.us", float64(served.Microseconds())/float64(len(many.took)))
+	b.set("visit.load.cpu.us", float64(made.Microseconds())/float64(len(many.took)))
 	b.set("visit.many.p50", percentile(many.took, 50))
 	b.set("visit.many.p99", percentile(many.took, 99))
 	began := time.Now()
