@@ -37,7 +37,7 @@ func (r *records) openStatistics(p *program) (*statistics, error) {
 	}
 	o := analytics.Options{
 		Connection: a.Connection, Path: filepath.Join(p.config.projectionsDir(), "analytics.db"), Key: r.vault.Secret("analytics"),
-		MAC: r.vault.MAC, Categories: r.catalog, History: follow.HistoryOf(r.journal, r.exec.Codec), Files: int(p.config.Limits.Files), Log: p.log, Pace: time.Second, Packer: r.packer,
+		MAC: r.vault.MAC, Categories: r.catalog, History: follow.HistoryOf(r.journal, r.exec.Codec), Files: int(p.config.Limits.Files), Log: p.log, Pace: 2 * time.Second, Packer: r.packer,
 	}
 	if a.Connection == "" {
 		if s.missing = s.startEngine(p); s.missing != nil {
@@ -53,7 +53,8 @@ func (r *records) openStatistics(p *program) (*statistics, error) {
 		return nil, err
 	}
 	r.closers = append(r.closers, s.store.Close)
-	s.follower = follow.New(follow.Options{Source: r.journal, Codec: r.exec.Codec, Projection: s.store, Metrics: r.metrics, Log: p.log})
+	// While a batch is derived the files in it are in memory, folded: small batches keep that small.
+	s.follower = follow.New(follow.Options{Source: r.journal, Codec: r.exec.Codec, Projection: s.store, Metrics: r.metrics, Log: p.log, MaxEvents: 4000})
 	return s, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -150,6 +151,37 @@ func (s *server) caughtUp(ctx context.Context, c *client) error {
 		time.Sleep(200 * time.Millisecond)
 	}
 	return errors.New("not every part was ready after two minutes")
+}
+
+// current waits until every projection shows all that was recorded. Work that the server does on the side may go on.
+func (s *server) current(ctx context.Context) error {
+	for range 1200 {
+		r, err := http.Get(s.base + "/metrics")
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil {
+			return err
+		}
+		projections, behind := 0, false
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "yidang_projection_lag_seconds{") {
+				projections++
+				behind = behind || !strings.HasSuffix(strings.TrimSpace(line), " 0")
+			}
+		}
+		if projections > 0 && !behind {
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return errors.New("not every projection was current after a minute")
 }
 
 // client is one browser, signed in.

@@ -148,7 +148,7 @@ func printTable(out io.Writer, f *figures) error {
 	fmt.Fprintf(out, `
 %s events were seeded in %.0f s; the targets are for 1,000,000. fsync %.2f ms, one insert and commit of SQLite %.2f ms at p50.
 A visit with 64 callers took %.1f ms at p50 and %.1f ms at p99, with one caller %.1f ms at p99, and %.0f µs of the server's processor
-time beside %.0f µs of the load's; the first visit to each file, which reads it from the journal, went at %.0f/s. %.1f s after the load the server had nothing left to do. Idle after its restart it took %.0f MB.
+time beside %.0f µs of the load's; the first visit to each file, which reads it from the journal, went at %.0f/s. %.1f s after the load every projection showed all of it. Idle after its restart it took %.0f MB.
 Server, load and baselines share the same cores. Other programs took %.0f %% of them while the server was idle.
 `, unit("").text(n["seed.events"]), n["seed.seconds"], n["fsync.p50"], n["sqlite.p50"], n["visit.many.p50"], n["visit.many.p99"], n["visit.one.p99"],
 		n["visit.cpu.us"], n["visit.load.cpu.us"], n["visit.cold.rate"], n["visit.lag.ms"]/1000, n["idle.memory"], n["others.percent"])

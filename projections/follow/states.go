@@ -98,7 +98,7 @@ type Folded struct {
 	// from the file's earlier events must be replaced by what follows from History.
 	Anew    bool
 	History []record.Event // whole, up to the event; only when Anew
-	// Note is the projection's own, kept as long as the file is in memory; nil when it comes into memory.
+	// Note is the projection's own, kept as long as the file is in memory and folded; nil when it was not.
 	Note *any
 }
 
@@ -290,7 +290,7 @@ func (s *States) pack(el *list.Element) bool {
 	if !ok {
 		return false
 	}
-	h.packed, h.file = p, nil
+	h.packed, h.file, h.note = p, nil, nil
 	s.bytes += p.Size()
 	s.used.Remove(el)
 	s.files[h.stream] = s.packed.PushFront(h)

@@ -264,10 +264,8 @@ func (w *writer) storePerson(old, row *personRow, note *any) error {
 
 func (w *writer) flushCase(d *dirty) error {
 	r := &reader{c: w.c, s: w.s}
-	old, err := unpacked(*d.note)
-	if err != nil {
-		return err
-	}
+	var err error
+	old, _ := (*d.note).(*caseRow)
 	if old == nil && !d.fresh {
 		if old, err = r.caseBy(d.file.ID); err != nil {
 			return err
@@ -291,7 +289,7 @@ func (w *writer) flushCase(d *dirty) error {
 	if err := row.save(w.c); err != nil {
 		return err
 	}
-	*d.note = packed(row)
+	*d.note = row
 	moved := old == nil || old.village != row.village || old.sealed != row.sealed
 	if w.s.indexing && old != nil && moved && !d.replace {
 		if err := w.changePast(old, row); err != nil { // before those are added that end now
@@ -307,26 +305,6 @@ func (w *writer) flushCase(d *dirty) error {
 		}
 	}
 	return w.changeEntries(old, row)
-}
-
-// packed is a row as it is kept beside a file in memory: the duties are most of it.
-func packed(row *caseRow) *caseRow {
-	p := *row
-	p.owed, p.packed = nil, packOwed(row.owed)
-	return &p
-}
-
-// unpacked is the row kept in a note, or nil.
-func unpacked(note any) (*caseRow, error) {
-	p, _ := note.(*caseRow)
-	if p == nil {
-		return nil, nil
-	}
-	row := *p
-	var err error
-	row.owed, err = unpackOwed(p.packed)
-	row.packed = nil
-	return &row, err
 }
 
 // personNumber finds the n of the person of a case. There is always one, unless the journal was tampered with; then the

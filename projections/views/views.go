@@ -40,7 +40,7 @@ type Options struct {
 	Log    *slog.Logger
 	Packer *record.Packer // as in follow.StatesOptions
 
-	CacheStates int // files that the projection keeps in memory, packed, about 3 KB each with their rows; 20,000 by default
+	CacheStates int // files that the projection keeps in memory, packed, about 2 KB each; 20,000 by default
 	CacheEvents int // opened events kept for reading files; 20,000 by default, about 1 KB each
 	Readers     int // lists that are read at once; by default as many as there are processors, between 2 and 8
 }
