@@ -41,7 +41,16 @@ func (k *caseRow) dueEntries() (list []dueEntry) {
 	}
 	for _, o := range k.owed {
 		e := dueEntry{due: dayNumber(o.Due), duty: o.number, kase: k.n, opens: dayNumber(o.Opens), code: o.Code}
-		for _, s := range k.dueScopes(o) {
+		scopes := k.dueScopes(o)
+		for _, s := range scopes { // whoever reaches every village need not look in each
+			switch {
+			case s>>56 == inVillage && k.village != 0:
+				scopes = append(scopes, scopeOf(inAnyVillage, 0))
+			case s>>56 == sealedOffice:
+				scopes = append(scopes, scopeOf(anyOffice, 0))
+			}
+		}
+		for _, s := range scopes {
 			e.scope = s
 			list = append(list, e)
 		}

@@ -27,6 +27,9 @@ const (
 	// Of sealed cases, what the township office owes: by village, and, in tallies, by officer there.
 	sealedOffice = 10
 	officePair   = 11
+	// Of open duties only: all of inVillage but where the village is 0, and all of sealedOffice.
+	inAnyVillage = 12
+	anyOffice    = 13
 )
 
 func scopeOf(kind, n int64) scope         { return scope(kind<<56 | n) }

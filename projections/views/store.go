@@ -17,7 +17,7 @@ import (
 
 // schemaVersion changes with the schema and with anything that makes rows of the same events differ. A file of another
 // version is built again.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // n is a small number that stands for an id within one file; 0 stands for no id. People and cases have theirs in their
 // row, villages and officers in places. Times are unix milliseconds, days are days since 1970 in record.Zone, both 0 for

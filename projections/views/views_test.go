@@ -72,6 +72,7 @@ func TestSealedRetentionIsOwed(t *testing.T) {
 	v := w.views()
 	f, _ := w.follow(v)
 	p := w.person("王小明", 0)
+	w.person("李小红", 1) // so that the office reaches every village of several
 	k := w.kase(p, 0, 1, drugs.Strict)
 	w.inCase(k, p, casework.Closed{Reason: "delisted"})
 	w.inCase(k, p, drugs.Sealed{Basis: "戒毒条例 7"})

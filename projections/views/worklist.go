@@ -105,6 +105,7 @@ type worklist struct {
 	office []int64
 	asker  int64                               // 0: nobody
 	scopes []scope                             // walked for the page
+	wide   []scope                             // walked for open duties, when fewer scopes show the same; nil: scopes
 	check  func(k *caseRow, holder int64) bool // what the scopes alone do not ensure; nil: nothing
 	plus   []scope                             // summed up for counts
 	minus  []scope
@@ -194,7 +195,29 @@ func (l *worklist) choose() {
 			}
 		}
 		l.plus = l.scopes
+		l.wide = l.fewer(mine)
 	}
+}
+
+// fewer says what default scopes say in a few, for whoever reaches every village; nil when that is not so.
+func (l *worklist) fewer(mine []scope) (list []scope) {
+	if !l.reach.everywhere || len(l.reach.villages) < 2 {
+		return nil
+	}
+	list = append(list, scopeOf(inAnyVillage, 0))
+	if l.reach.officer != 0 {
+		list = append(list, mine...)
+	}
+	switch {
+	case l.reach.all:
+		return append(list, scopeOf(inVillage, 0), scopeOf(sealedAway, 0))
+	case len(l.office) == len(l.reach.villages):
+		return append(list, scopeOf(anyOffice, 0))
+	}
+	for _, v := range l.office {
+		list = append(list, scopeOf(sealedOffice, v))
+	}
+	return list
 }
 
 // chooseOfficer is choose for what one officer owes, in one village or in all.
@@ -288,7 +311,11 @@ func (l *worklist) merge(c worklistCursor, want int) (page []dueEntry, err error
 	if !l.asked("due") && !l.asked("upcoming") {
 		highest = l.today - 1
 	}
-	for _, s := range l.scopes {
+	scopes := l.scopes
+	if l.wide != nil {
+		scopes = l.wide
+	}
+	for _, s := range scopes {
 		err := query(l.r.c, `SELECT due, duty, kase, opens, code FROM due WHERE scope = ? AND (due, duty) > (?, ?) ORDER BY due, duty, kase`,
 			[]any{int64(s), lowest, c.duty}, func(st *sqlite3.Stmt) error {
 				e := dueEntry{due: st.ColumnInt64(0), duty: st.ColumnInt64(1), kase: st.ColumnInt64(2), opens: st.ColumnInt64(3)}
