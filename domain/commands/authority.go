@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"yidang/domain/record"
 	"yidang/domain/staff"
@@ -150,8 +151,38 @@ func (x *Executor) within(ctx context.Context, scope record.Scope, po staff.Post
 	return false, fmt.Errorf("unknown scope %q", scope)
 }
 
-// covers walks the tree of units, which the cache holds.
+// covers tells whether a village belongs to a unit. The answers are remembered until a unit changes.
 func (x *Executor) covers(ctx context.Context, unit, village uuid.UUID) (bool, error) {
+	known := x.covered.Load() // before looking: what changes meanwhile has put another in its place
+	if had, ok := known.Get([2]uuid.UUID{unit, village}); ok {
+		return had, nil
+	}
+	ok, err := x.walkUnits(ctx, unit, village)
+	if err == nil {
+		known.Add([2]uuid.UUID{unit, village}, ok)
+	}
+	return ok, err
+}
+
+// unitChanged forgets which villages belong to which units when the stream is a unit's.
+func (x *Executor) unitChanged(stream string) {
+	if strings.HasPrefix(stream, units.Category.Name+"-") {
+		x.covered.Store(newCovered())
+	}
+}
+
+type covered = lru.Cache[[2]uuid.UUID, bool] // by unit and village
+
+func newCovered() *covered {
+	c, err := lru.New[[2]uuid.UUID, bool](16_384)
+	if err != nil {
+		panic(err) // only for a size below one
+	}
+	return c
+}
+
+// walkUnits walks the tree of units, which the cache holds.
+func (x *Executor) walkUnits(ctx context.Context, unit, village uuid.UUID) (bool, error) {
 	var failed error
 	get := func(id uuid.UUID) *units.Unit {
 		var u *units.Unit

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -72,6 +73,8 @@ type Executor struct {
 	Book  *policy.Book
 	files *files
 	reads *lru.Cache[ownRead, struct{}]
+	// covered is which village belongs to which unit, as far as it was asked; replaced when a unit changes.
+	covered atomic.Pointer[covered]
 }
 
 // New makes an executor.
@@ -86,6 +89,7 @@ func New(o Options) (*Executor, error) {
 		o.Packer = record.NewPacker()
 	}
 	x := &Executor{Options: o}
+	x.covered.Store(newCovered())
 	book, err := policy.NewBook(x.policyEvents)
 	if err != nil {
 		return nil, err
@@ -525,6 +529,7 @@ func (x *Executor) append(ctx context.Context, target *entry, f *record.File, r 
 		events[i].Position = done.Position
 	}
 	x.files.apply(target, f, events)
+	x.unitChanged(f.Stream)
 	return receipt, x.erase(ctx, events)
 }
 

@@ -23,6 +23,7 @@ import (
 	"yidang/domain/programs/drugs"
 	"yidang/domain/record"
 	"yidang/domain/staff"
+	"yidang/domain/units"
 )
 
 // openCase opens a voluntary case, which needs no documents.
@@ -402,6 +403,28 @@ func TestAuthority(t *testing.T) {
 	if err := do(o.ID, "drugs", "casework.record_visit", id, met); !errors.Is(err, commands.ErrNoPost) {
 		t.Errorf("after the post ended: %v", err)
 	}
+}
+
+// Ensure that a village which is taken from a station is out of its officers' reach at once, on this server and, as soon as the
+// log has told it, on another that had answered by then (D-07).
+func TestCoverageChanges(t *testing.T) {
+	town := commandstest.Start(t)
+	_, id := openCase(town, 1)
+	other := town.Another()
+	police := visit(town, id)
+	police.Officer = town.Officers[record.CommunityPolice]
+	for _, x := range []*commands.Executor{town.Exec, other} {
+		if _, err := x.Do(t.Context(), police); err != nil {
+			t.Fatal(err)
+		}
+		police.CommandID = uuid.Nil
+	}
+	receipt := town.System("unit", "unit.change_coverage", town.Station, units.ChangeCoverage{Covers: []uuid.UUID{town.There}})
+	_, err := town.Exec.Do(t.Context(), police)
+	wantKind(t, err, record.Forbidden)
+	other.Observe(record.StreamOf("unit", town.Station), receipt.Revision)
+	_, err = other.Do(t.Context(), police)
+	wantKind(t, err, record.Forbidden)
 }
 
 // Ensure that a change of policy is an event, that later events name its version, and that another server follows.

@@ -227,6 +227,7 @@ func (fs *files) drop(e *entry) {
 // Observe tells that the journal holds a revision of a stream, so that a file changed by another server is read again.
 // Whoever follows the log calls it for every event.
 func (x *Executor) Observe(stream string, revision uint64) {
+	defer x.unitChanged(stream) // after the file is known to be behind
 	e, ok := x.files.cache.Peek(stream)
 	if !ok {
 		return
