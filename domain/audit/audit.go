@@ -15,7 +15,8 @@
 //   - Second: each event that takes two people follows, in one append, the approval of another officer, who was not
 //     responsible in any case of the person, of a proposal that was still open; and it records what was proposed, and nothing else.
 //   - Authority: whoever recorded it had the post that the metadata name, the post allowed it, there and then, and no
-//     recusal stood.
+//     recusal stood. Whoever read a file had such a post too, that reached it, and a purpose of his or an emergency reading;
+//     what is recorded as his own caseload was.
 //   - Claims: a claimed value, such as a citizen id, is one stream's, and that stream has it.
 //
 // Who was in which post when, and who was responsible, is folded again from the events; nothing is taken from the
@@ -193,6 +194,7 @@ type audit struct {
 	settings func([]record.Event)        // gives the codec the policy stream
 	slim     map[string]*record.Category // categories without the duties, which nothing here looks at
 	naming   map[reflect.Type]bool       // event data that can name attachments
+	readers  []record.Grant              // by which files of people are read
 	drift    drift
 
 	mu      sync.Mutex // guards what follows

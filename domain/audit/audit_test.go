@@ -41,6 +41,7 @@ func TestBusy(t *testing.T) {
 	who, id := w.openCase(1)
 	_, other := w.openCase(3)
 	helper := w.Officer("t.helper", 1, record.VillageCadre, w.Here)
+	reader := (&forger{world: w}).actor(helper)
 	servers := make([]*commands.Executor, 2)
 	for i := range servers {
 		o := w.Exec.Options
@@ -69,7 +70,7 @@ func TestBusy(t *testing.T) {
 						r.Command, r.Input = "officer.end_post", staff.EndPost{Post: o.Posts[len(o.Posts)-1].ID, Reason: "岗位调整"}
 					}
 				case n%5 == 4:
-					if err := x.RecordRead(t.Context(), commands.Reading{Read: access.Read{What: access.Dossier, Purpose: "data-quality", Session: session}, Actor: record.Actor{Officer: helper, Role: record.VillageCadre}, Person: who}); err != nil {
+					if err := x.RecordRead(t.Context(), commands.Reading{Read: access.Read{What: access.Dossier, Purpose: "data-quality", Session: session}, Actor: reader, Person: who}); err != nil {
 						t.Error(err)
 					}
 				}

@@ -21,19 +21,20 @@ import (
 
 // authority checks the actor of an event.
 func (w *walk) authority(s journal.Stored, e record.Event) {
-	if w.k.Name == access.Category.Name {
-		return // a reading is recorded by the program; whether it was allowed is the inspectors' question
+	denied := func(moment time.Time) *record.Text { return w.readingDenied(e, moment) }
+	if e.Type != access.ReadType {
+		rows := w.rows(e)
+		if len(rows) == 0 {
+			w.find(at(s, Failure, Authority, record.T(fmt.Sprintf("该类别没有依据为 %q 且能记录此事项的命令", e.Meta.Basis),
+				fmt.Sprintf("no command of %s has the basis %q and records this", w.k.Name, e.Meta.Basis)), ask))
+			return
+		}
+		place := w.where(e)
+		denied = func(moment time.Time) *record.Text { return w.denied(e, rows, place, moment) }
 	}
-	rows := w.rows(e)
-	if len(rows) == 0 {
-		w.find(at(s, Failure, Authority, record.T(fmt.Sprintf("该类别没有依据为 %q 且能记录此事项的命令", e.Meta.Basis),
-			fmt.Sprintf("no command of %s has the basis %q and records this", w.k.Name, e.Meta.Basis)), ask))
-		return
-	}
-	place := w.where(e)
 	var doubt *record.Text
 	for i, moment := range w.around(e.Meta.RecordedAt) {
-		why := w.denied(e, rows, place, moment)
+		why := denied(moment)
 		switch {
 		case why == nil && i < beyondDoubt:
 			w.count(func(sum *Summary) { sum.Authorised++ })
@@ -125,7 +126,24 @@ func (w *walk) denied(e record.Event, rows []*record.CommandRow, place commands.
 	if m.Actor == commands.System {
 		return systemDenied(m, rows)
 	}
-	no := func(zh, en string) *record.Text { t := record.T(zh, en); return &t }
+	if _, why := w.inPost(m, place.Subject, moment); why != nil {
+		return why
+	}
+	for _, row := range rows {
+		for _, g := range row.Grants {
+			if slices.Contains(g.Roles, m.Role) && w.within(g.Scope, m, place, moment) {
+				return nil
+			}
+		}
+	}
+	t := record.T("该岗位当时无权在此操作", fmt.Sprintf("role %s in unit %s did not allow %s here", m.Role, m.Unit, names(rows)))
+	return &t
+}
+
+// inPost says why an officer was not in the post that the metadata name at a moment, or might not deal with the person; nil
+// when he was.
+func (w *walk) inPost(m record.Meta, about uuid.UUID, moment time.Time) (o officer, why *record.Text) {
+	no := func(zh, en string) (officer, *record.Text) { t := record.T(zh, en); return o, &t }
 	o, ok := w.who.officers[m.Actor].at(moment)
 	if !ok {
 		return no("当时没有此工作人员", fmt.Sprintf("there was no officer %s then", m.Actor))
@@ -138,18 +156,10 @@ func (w *walk) denied(e record.Event, rows []*record.CommandRow, place commands.
 		return no("角色或单位与岗位不符", fmt.Sprintf("the post was that of %s in %s, the event says %s in %s", post.Role, post.Unit, m.Role, m.Unit))
 	case !slices.ContainsFunc(o.Active(moment), func(p staff.Post) bool { return p.ID == m.Post }):
 		return no("该岗位当时无效", fmt.Sprintf("post %s of officer %s was not in force then", m.Post, m.Actor))
-	}
-	if place.Subject != uuid.Nil && slices.Contains(o.Recused, place.Subject) {
+	case about != uuid.Nil && slices.Contains(o.Recused, about):
 		return no("该人员已申请回避", fmt.Sprintf("officer %s had declared a recusal for the person", m.Actor))
 	}
-	for _, row := range rows {
-		for _, g := range row.Grants {
-			if slices.Contains(g.Roles, m.Role) && w.within(g.Scope, m, place, moment) {
-				return nil
-			}
-		}
-	}
-	return no("该岗位当时无权在此操作", fmt.Sprintf("role %s in unit %s did not allow %s here", m.Role, m.Unit, names(rows)))
+	return o, nil
 }
 
 func systemDenied(m record.Meta, rows []*record.CommandRow) *record.Text {

@@ -20,13 +20,15 @@ import (
 	"yidang/domain/staff"
 )
 
-// forgeries lists what is done past the program, and how it must be named.
-var forgeries = []struct {
+// forgery is something done past the program, and how it must be named.
+type forgery struct {
 	name  string
 	check audit.Check
 	says  string
 	do    func(f *forger) uuid.UUID
-}{
+}
+
+var forgeries = []forgery{
 	{"closed by one person", audit.Second, "no approval was recorded", func(f *forger) uuid.UUID {
 		stream, _, _ := f.fresh()
 		return f.put(stream, fact{drugsClosed, as(closing)})
@@ -377,6 +379,7 @@ var forgeries = []struct {
 func TestForged(t *testing.T) {
 	w := start(t)
 	f := &forger{world: w, lives: w.live()}
+	forgeries := slices.Concat(forgeries, readings)
 	ids := make([]uuid.UUID, len(forgeries))
 	for i, c := range forgeries {
 		w.Clock.Advance(10 * time.Minute)

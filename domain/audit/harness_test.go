@@ -310,7 +310,7 @@ func (w *world) live() (l lives) {
 	session := uuid.New()
 	for range 3 {
 		if err := w.Exec.RecordRead(w.t.Context(), commands.Reading{Read: access.Read{What: access.Dossier, Purpose: "inspection", Session: session},
-			Actor: record.Actor{Officer: w.Officers[record.Inspector], Role: record.Inspector}, Person: l.person}); err != nil {
+			Actor: (&forger{world: w}).actor(w.Officers[record.Inspector]), Person: l.person}); err != nil {
 			w.t.Fatal(err)
 		}
 	}

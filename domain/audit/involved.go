@@ -27,12 +27,19 @@ import (
 const (
 	partKind     = "part"
 	approvalKind = "approval"
+	lookKind     = "look"
 )
 
-// casePart says who is responsible in a case from a position on.
+// casePart says where a case is, and who is responsible in it, from a position on; or where a person lives.
 type casePart struct {
-	Case     uuid.UUID   `json:"case"`
-	Officers []uuid.UUID `json:"officers,omitempty"`
+	Case     uuid.UUID   `json:"case"` // or the person's file
+	Village  uuid.UUID   `json:"village,omitzero"`
+	Open     bool        `json:"open,omitempty"`
+	Officers []uuid.UUID `json:"officers,omitempty"` // those of a closed case may still read it
+}
+
+func (p casePart) same(q casePart) bool {
+	return p.Case == q.Case && p.Village == q.Village && p.Open == q.Open && slices.Equal(p.Officers, q.Officers)
 }
 
 // consent is an approval that is to be judged.
@@ -55,6 +62,8 @@ type involvement struct {
 	mu    sync.Mutex
 	spool *spool
 	links map[uuid.UUID][]link
+	// illegible are the people of whom something cannot be read.
+	illegible map[uuid.UUID]bool
 }
 
 // involvementParts is how many files it is dealt out into; it is a small part of the journal.
@@ -62,7 +71,7 @@ const involvementParts = 32
 
 func newInvolvement(dir string) (*involvement, error) {
 	s, err := newSpool(dir, involvementParts)
-	return &involvement{spool: s, links: map[uuid.UUID][]link{}}, err
+	return &involvement{spool: s, links: map[uuid.UUID][]link{}, illegible: map[uuid.UUID]bool{}}, err
 }
 
 func (v *involvement) put(person uuid.UUID, kind string, position uint64, at time.Time, id uuid.UUID, data any) error {
@@ -82,34 +91,37 @@ func (v *involvement) close() {
 	}
 }
 
-// involves keeps who is responsible after an event, when that changed, and what the file is merged into.
+// involves keeps where the file is and who is responsible after an event, when that changed, and what it is merged into.
 func (w *walk) involves(s journal.Stored, at time.Time) error {
-	if !w.wants(Second) {
+	if !w.wants(Second) && !w.wants(Authority) {
 		return nil
 	}
+	_, id, _ := record.SplitStream(s.Stream)
+	part, who := casePart{Case: id, Village: commands.PlaceOf(w.file, nil).Village}, id
 	switch state := w.file.State.(type) {
 	case *person.Person:
 		if state.MergedInto != w.mergedInto && !w.blind {
 			w.mergedInto = state.MergedInto
-			_, id, _ := record.SplitStream(s.Stream)
 			w.involved.mu.Lock()
 			w.involved.links[id] = append(w.involved.links[id], link{s.Position, at, state.MergedInto})
 			w.involved.mu.Unlock()
 		}
 	case casework.Program:
 		c := state.Core()
-		var officers []uuid.UUID
-		if c.IsOpen() && !w.blind { // of a file that cannot be read nobody can say who is responsible
+		who, part.Open = c.Person, c.IsOpen() && !w.blind // of a file that cannot be read nobody can say who is responsible
+		if !w.blind {
 			for _, r := range c.Responsible {
-				officers = append(officers, r.Officer)
+				part.Officers = append(part.Officers, r.Officer)
 			}
 		}
-		if !slices.Equal(officers, w.responsible) {
-			w.responsible = officers
-			return w.involved.put(c.Person, partKind, s.Position, at, s.ID, casePart{Case: c.ID, Officers: officers})
-		}
+	default:
+		return nil
 	}
-	return nil
+	if part.same(w.part) {
+		return nil
+	}
+	w.part = part
+	return w.involved.put(who, partKind, s.Position, at, s.ID, part)
 }
 
 // consents keeps an approval for the judgement, once for each person whom it concerns. p is nil when the file is erased.
@@ -191,21 +203,31 @@ func (v *involvement) groups() map[uuid.UUID]uuid.UUID {
 	return group
 }
 
-// held is who was responsible in a case, of whose person, oldest first.
+// held is where a case, or a person's file, was and who was responsible in it, of whose person, oldest first.
 type held struct {
 	person uuid.UUID
-	since  timeline[[]uuid.UUID]
+	since  timeline[casePart]
 	places []uint64 // in the journal, of since
 }
 
-// at is who was responsible before a position, as far as it was recorded by a moment.
-func (h *held) at(position uint64, by time.Time) []uuid.UUID {
+// at is how it was before a position, as far as it was recorded by a moment.
+func (h *held) at(position uint64, by time.Time) (p casePart) {
 	for i := len(h.since) - 1; i >= 0; i-- {
 		if h.places[i] < position && !h.since[i].at.After(by) {
 			return h.since[i].state
 		}
 	}
-	return nil
+	return p
+}
+
+// ever tells whether something held at any time before a position.
+func (h *held) ever(position uint64, holds func(casePart) bool) bool {
+	for i, s := range h.since {
+		if h.places[i] < position && holds(s.state) {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *involvement) judgeGroup(a *audit, events []journal.Stored) error {
@@ -224,7 +246,15 @@ func (v *involvement) judgeGroup(a *audit, events []journal.Stored) error {
 				h = &held{person: person}
 				cases[p.Case] = h
 			}
-			h.since, h.places = append(h.since, since[[]uuid.UUID]{e.Created, p.Officers}), append(h.places, e.Position)
+			h.since, h.places = append(h.since, since[casePart]{e.Created, p}), append(h.places, e.Position)
+			continue
+		}
+		if e.Type == lookKind {
+			var l look
+			if err := json.Unmarshal(e.Data, &l); err != nil {
+				return err
+			}
+			v.judgeLook(a, e, l, person, cases)
 			continue
 		}
 		var c consent
@@ -257,7 +287,8 @@ func (a *audit) findPart(e journal.Stored, c consent, kase uuid.UUID, sure bool)
 // takesPart tells whether an officer was responsible in a case of a person before a position, in a file that was one with
 // the person's, as far as it was recorded by a moment.
 func (v *involvement) takesPart(h *held, person, officer uuid.UUID, position uint64, by time.Time) bool {
-	return slices.Contains(h.at(position, by), officer) && v.root(h.person, position, by) == v.root(person, position, by)
+	p := h.at(position, by)
+	return p.Open && slices.Contains(p.Officers, officer) && v.root(h.person, position, by) == v.root(person, position, by)
 }
 
 // root is the file at the end of the links, as oversight.Root has it.

@@ -28,7 +28,7 @@ type past struct {
 
 // officer is what of an officer's state authority depends on.
 type officer struct {
-	staff.Officer // posts, recusals and whether the account is closed; nothing else is kept
+	staff.Officer // posts, recusals, emergency readings and whether the account is closed; nothing else is kept
 }
 
 // timeline is a state and since when it holds, oldest first.
@@ -70,6 +70,7 @@ func (a *audit) prepare() error {
 	a.codec = &catalog.Codec{Catalog: a.Catalog, Vault: a.Vault, Policy: book, Strict: true}
 	a.settings = func(events []record.Event) { settings = events }
 	a.who = &past{officers: map[uuid.UUID]timeline[officer]{}, units: map[uuid.UUID]timeline[*units.Unit]{}}
+	a.readers = a.fileReaders()
 	a.slim, a.naming = map[string]*record.Category{}, map[reflect.Type]bool{}
 	for _, k := range a.Catalog.Categories {
 		for _, row := range k.Events {
@@ -107,7 +108,7 @@ func (a *audit) remember(ctx context.Context) error {
 			a.who.units[id] = remembered(a, ctx, s, func(u *units.Unit) *units.Unit { c := *u; return &c })
 		case kind == staff.Category.Name:
 			a.who.officers[id] = remembered(a, ctx, s, func(o *staff.Officer) officer {
-				return officer{staff.Officer{Posts: slices.Clone(o.Posts), Recused: o.Recused, Disabled: o.Disabled}}
+				return officer{staff.Officer{Posts: slices.Clone(o.Posts), Recused: o.Recused, Disabled: o.Disabled, Glass: o.Glass}}
 			})
 		}
 	}

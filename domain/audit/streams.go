@@ -41,8 +41,8 @@ type walk struct {
 	claimed   map[string]bool
 	blobs     map[casework.Attachment]bool // looked at, without their names
 
-	responsible []uuid.UUID // in the case, as was kept last
-	mergedInto  uuid.UUID   // what the file is merged into, as was kept last
+	part       casePart  // as was kept last
+	mergedInto uuid.UUID // what the file is merged into, as was kept last
 }
 
 // stream checks one stream and the claims that were made for it.
@@ -66,6 +66,9 @@ func (a *audit) stream(ctx context.Context, s *stream) error {
 		if err := w.step(ctx, s.events[i]); err != nil {
 			return err
 		}
+	}
+	if a.content() {
+		w.illegible()
 	}
 	return nil
 }
@@ -128,7 +131,7 @@ func (w *walk) step(ctx context.Context, s journal.Stored) error {
 	if e.Type == access.ReadType {
 		w.count(func(sum *Summary) { sum.Readings++ })
 	}
-	return nil
+	return w.looks(s, e)
 }
 
 // open reads an event strictly. ok is false when it cannot be read, which was reported.
