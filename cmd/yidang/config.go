@@ -38,7 +38,7 @@ type Config struct {
 
 // TLSConfig names a certificate.
 type TLSConfig struct {
-	Certificate string `toml:"certificate" doc:"PEM file; with key, the API is served over TLS"`
+	Certificate string `toml:"certificate" doc:"PEM file; with key, it is served over TLS"`
 	Key         string `toml:"key" doc:"PEM file, mode 0600"`
 }
 

@@ -487,4 +487,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("yidang %s --help: %s", name, help)
 		}
 	}
+	if help := alone.run("serve", "--help"); !strings.Contains(help, "limits.files") || strings.Contains(help, "${") {
+		t.Errorf("yidang serve --help does not list the configuration: %s", help)
+	}
 }

@@ -68,7 +68,6 @@ func runCommand(ctx context.Context, args, environ []string, stdout, stderr io.W
 	status := -1
 	parser, err := kong.New(&c, kong.Name("yidang"), kong.Writers(stdout, stderr), kong.UsageOnError(),
 		kong.Description("Yidang (一档): one person, one file. The record system for casework that must be objective, fair and traceable."),
-		kong.Vars{"keys": configHelp()},
 		kong.Exit(func(code int) { status = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		fmt.Fprintln(stderr, "yidang:", err)

@@ -40,7 +40,7 @@ Examples:
 
 Configuration keys (TOML; each also as a variable, journal.connection as YIDANG_JOURNAL_CONNECTION):
 
-${keys}`
+` + configHelp()
 }
 
 // grace is how long a stopping server waits for requests it has accepted.
