@@ -50,7 +50,7 @@ type look struct {
 	Role     record.Role `json:"role"`
 	Own      bool        `json:"own,omitempty"`
 	Glass    bool        `json:"glass,omitempty"` // an emergency reading was in force
-	With     []uuid.UUID `json:"with,omitempty"` // files that were shown as one with it
+	With     []uuid.UUID `json:"with,omitempty"`  // files that were shown as one with it
 	Stream   string      `json:"stream"`
 	Revision uint64      `json:"revision"`
 }
