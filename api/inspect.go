@@ -151,7 +151,7 @@ func span(from, to string) (a, b time.Time, err error) {
 }
 
 // ask lets an inspector ask a question, and records it.
-func (s *Server) ask(ctx context.Context, q Paging, question string, args ...any) error {
+func (s *Server) ask(ctx context.Context, q Paging, question fmt.Stringer) error {
 	if s.options.Oversight == nil {
 		return errNoIndex
 	}
@@ -162,7 +162,7 @@ func (s *Server) ask(ctx context.Context, q Paging, question string, args ...any
 	if err := s.watch(ctx, q.AtLeast); err != nil {
 		return err
 	}
-	return s.recordRead(ctx, looked{what: access.Entries, item: fmt.Sprintf(question, args...), actor: actor})
+	return s.recordRead(ctx, looked{what: access.Entries, item: question.String(), actor: actor})
 }
 
 // watch waits for the index as wait does for the views.
@@ -180,13 +180,13 @@ func (s *Server) entries(ctx context.Context, in *entriesQuery) (*shown[Entries]
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ask(ctx, in.Paging, "entries officer=%s person=%s case=%s unit=%s", in.Officer, in.Person, in.Case, in.Unit); err != nil {
-		return nil, err
-	}
 	q := oversight.Query{Paging: in.paging(), Officer: in.Officer, Unit: in.Unit, Person: in.Person, Case: in.Case, From: from, To: to, Late: in.Late, Lag: time.Duration(in.LagHours) * time.Hour,
 		BackDated: in.BackDated, BackDays: in.BackDays, Amended: in.Amended, Amendments: in.Amendments, Approved: in.Approved}
 	if in.Type != "" {
 		q.Types = []string{in.Type}
+	}
+	if err := s.ask(ctx, in.Paging, q); err != nil {
+		return nil, err
 	}
 	rows, page, err := s.options.Oversight.Entries(ctx, q)
 	if err != nil {
@@ -207,10 +207,11 @@ func (s *Server) readings(ctx context.Context, in *readingsQuery) (*shown[Readin
 	if err != nil {
 		return nil, err
 	}
-	if err := s.ask(ctx, in.Paging, "readings person=%s officer=%s unit=%s", in.Person, in.Officer, in.Unit); err != nil {
+	q := oversight.ReadQuery{Paging: in.paging(), Person: in.Person, Officer: in.Officer, Unit: in.Unit, Purpose: in.Purpose, From: from, To: to, Outside: in.Outside, Glass: in.Glass}
+	if err := s.ask(ctx, in.Paging, q); err != nil {
 		return nil, err
 	}
-	return s.accessLog(ctx, true, oversight.ReadQuery{Paging: in.paging(), Person: in.Person, Officer: in.Officer, Unit: in.Unit, Purpose: in.Purpose, From: from, To: to, Outside: in.Outside, Glass: in.Glass})
+	return s.accessLog(ctx, true, q)
 }
 
 // accessLog answers from the index, and what is said reads from the journal what the index does not keep.

@@ -41,7 +41,7 @@ func TestInspectorsQuestions(t *testing.T) {
 	if a := inspector.get(byPolice); a.text("readings.0.reason") != "代班" || a.text("readings.0.from") == "" {
 		t.Errorf("an inspector does not see why and from where: %s", a)
 	}
-	if a := inspector.get("/v1/inspect/readings?newest=true&officer=" + w.officers["inspector"].String()); !strings.HasPrefix(a.text("readings.0.item"), "readings person=") {
+	if a := inspector.get("/v1/inspect/readings?newest=true&officer=" + w.officers["inspector"].String()); !strings.HasPrefix(a.text("readings.0.item"), "readings person="+who.String()) {
 		t.Errorf("an inspector does not see which question was asked: %s", a)
 	}
 	// The person's own answer says who, when and for what purpose (PIPL 45).

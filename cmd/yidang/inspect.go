@@ -97,7 +97,7 @@ func (cmd inspectOfficer) Run(p *program) error {
 		if q.From, q.To, err = cmd.times(); err != nil {
 			return err
 		}
-		if err := v.ask(p.ctx, "officer "+id.String()); err != nil {
+		if err := v.ask(p.ctx, q.String()); err != nil {
 			return err
 		}
 		return v.entries(p, cmd.printing, q)
@@ -151,7 +151,7 @@ func (cmd inspectEntries) Run(p *program) error {
 		if err != nil {
 			return err
 		}
-		if err := v.ask(p.ctx, fmt.Sprintf("entries officer=%s person=%s case=%s unit=%s", q.Officer, q.Person, q.Case, q.Unit)); err != nil {
+		if err := v.ask(p.ctx, q.String()); err != nil {
 			return err
 		}
 		return v.entries(p, cmd.printing, q)
@@ -276,7 +276,7 @@ func (cmd inspectReads) Run(p *program) error {
 		if q.From, q.To, err = cmd.times(); err != nil {
 			return err
 		}
-		if err := v.ask(p.ctx, fmt.Sprintf("readings person=%s officer=%s unit=%s", q.Person, q.Officer, q.Unit)); err != nil {
+		if err := v.ask(p.ctx, q.String()); err != nil {
 			return err
 		}
 		return v.readings(p, cmd.printing, q)
