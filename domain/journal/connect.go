@@ -229,7 +229,9 @@ func (j *Journal) start(ctx context.Context, open func(context.Context, *esdb.Cl
 	}
 }
 
-// call runs one call in the client and returns its result, or the context's error when that ends first.
+// call runs one call in the client and returns its result, or the context's error when that ends first. The call itself goes
+// on then: it is ended by its own deadline, or with the connection. A client that is interrupted while it sends reads what
+// gRPC is still writing.
 func call[T any](ctx context.Context, j *Journal, run func(context.Context, *esdb.Client) (T, error)) (T, error) {
 	var none T
 	if err := j.enter(ctx); err != nil {
@@ -240,7 +242,7 @@ func call[T any](ctx context.Context, j *Journal, run func(context.Context, *esd
 		err   error
 	}
 	done := make(chan outcome, 1)
-	inner, cancel := context.WithCancel(ctx)
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	unhook := context.AfterFunc(j.life, cancel)
 	go func() {
 		value, err := run(inner, j.client)

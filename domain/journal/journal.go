@@ -82,14 +82,17 @@ func (j *Journal) Append(ctx context.Context, stream string, expected Expected, 
 		return Appended{}, err
 	}
 	for attempt := 0; ; attempt++ {
-		result, err := call(ctx, j, func(ctx context.Context, client *esdb.Client) (*esdb.WriteResult, error) {
+		result, err := call(ctx, j, func(going context.Context, client *esdb.Client) (*esdb.WriteResult, error) {
 			options := esdb.AppendToStreamOptions{ExpectedRevision: expected.revision}
 			// The client ends a call after ten seconds when its options name no deadline, even if the context allows more.
 			if deadline, ok := ctx.Deadline(); ok {
-				left := time.Until(deadline)
+				left := time.Until(deadline) + grace
 				options.Deadline = &left
 			}
-			return client.AppendToStream(ctx, stream, options, data...)
+			if err := ctx.Err(); err != nil {
+				return nil, err // the caller is gone, and nothing was sent
+			}
+			return client.AppendToStream(going, stream, options, data...)
 		})
 		if err == nil {
 			return Appended{Revision: result.NextExpectedVersion, Position: result.CommitPosition}, nil
@@ -101,7 +104,10 @@ func (j *Journal) Append(ctx context.Context, stream string, expected Expected, 
 	}
 }
 
-const notTakenRetries = 3
+const (
+	notTakenRetries = 3
+	grace           = 2 * time.Second // for an append whose caller has given up
+)
 
 func toEventData(stream string, events []Proposed) ([]esdb.EventData, error) {
 	if stream == "" || len(stream) > MaxName {
