@@ -197,6 +197,9 @@ func TestForbidden(t *testing.T) {
 	w := newTown(t, nil).build()
 	a := w.signIn("cadre").post("/v1/person/register", w.someone("王测试", idWang, "石桥村"))
 	expect(t, "another village", a, 403, "forbidden")
+	if a.text("rule") == "" || a.text("remedy") == "" {
+		t.Errorf("a refusal does not name the clause that the command carries out, and the remedy: %s", a)
+	}
 	if !strings.Contains(a.text("remedy"), "township office") {
 		t.Errorf("remedy %q", a.text("remedy"))
 	}

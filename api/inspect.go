@@ -172,7 +172,7 @@ func (s *Server) watch(ctx context.Context, a AtLeast) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Limits.Wait)
 	defer cancel()
-	return s.options.Watcher.Wait(ctx, a.Position)
+	return awaited(s.options.Watcher.Wait(ctx, a.Position))
 }
 
 func (s *Server) entries(ctx context.Context, in *entriesQuery) (*shown[Entries], error) {

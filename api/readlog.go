@@ -35,7 +35,7 @@ var (
 		Remedy: "send the header " + purposeHeader + " with one of: " + purposeCodes()}
 	errPurpose = &record.Problem{Kind: record.Invalid, Field: purposeHeader, Rule: "PIPL 6, 28, 51", Message: "is not a purpose of the list", Zh: "不在查阅目的目录中",
 		Remedy: "use one of: " + purposeCodes()}
-	errReason = &record.Problem{Kind: record.Invalid, Field: reasonHeader, Message: "must be at most 300 characters of UTF-8, percent-encoded", Zh: "须为不超过 300 字的 UTF-8 文本（百分号编码）", Remedy: "shorten it"}
+	errReason = &record.Problem{Kind: record.Invalid, Field: reasonHeader, Rule: "PIPL 51, 55", Message: "must be at most 300 characters of UTF-8, percent-encoded", Zh: "须为不超过 300 字的 UTF-8 文本（百分号编码）", Remedy: "shorten it"}
 )
 
 // recorded marks an operation whose readings are recorded.

@@ -57,7 +57,16 @@ func (s *Server) wait(ctx context.Context, a AtLeast) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Limits.Wait)
 	defer cancel()
-	return s.options.Follower.Wait(ctx, a.Position)
+	return awaited(s.options.Follower.Wait(ctx, a.Position))
+}
+
+// awaited names the parameter that asked to wait.
+func awaited(err error) error {
+	var p *record.Problem
+	if errors.As(err, &p) {
+		return p.At("atLeast")
+	}
+	return err
 }
 
 // moment reads a parameter that is a time or a day; a day means its end, so that asOf=2026-03-01 shows what had happened

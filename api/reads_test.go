@@ -66,6 +66,9 @@ func TestAtLeast(t *testing.T) {
 	if a.header.Get("Retry-After") == "" {
 		t.Error("it does not say when to try again")
 	}
+	if a.text("field") != "atLeast" || a.text("zh") == "" || a.text("remedy") == "" {
+		t.Errorf("it does not name the parameter and the remedy: %s", a)
+	}
 }
 
 // Ensure that a file shows the person, the case with its duties and the timeline with both clocks; that it can be shown as

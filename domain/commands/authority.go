@@ -58,7 +58,13 @@ func PlaceOf(f *record.File, input any) Place {
 }
 
 func (x *Executor) authorise(ctx context.Context, row *record.CommandRow, r Request, f *record.File) (record.Actor, error) {
-	return x.Authorise(ctx, r.Officer, r.Post, row.Grants, PlaceOf(f, r.Input), row.Title)
+	actor, err := x.Authorise(ctx, r.Officer, r.Post, row.Grants, PlaceOf(f, r.Input), row.Title)
+	if p, ok := err.(*record.Problem); ok && p.Rule == postsRule {
+		named := *p
+		named.Rule = row.Source
+		err = &named
+	}
+	return actor, err
 }
 
 // MayRead tells in which post an officer may read a file.
@@ -233,6 +239,9 @@ func (x *Executor) system(grants []record.Grant, what record.Text) (record.Actor
 	return record.Actor{}, forbidden(grants, what)
 }
 
+// postsRule is why what an officer may do is bound to posts; a command's refusal names the command's own clause.
+const postsRule = "PIPL 51(4)"
+
 func forbidden(grants []record.Grant, what record.Text) *record.Problem {
 	var zh, en []string
 	for _, g := range grants {
@@ -245,7 +254,7 @@ func forbidden(grants []record.Grant, what record.Text) *record.Problem {
 		}
 	}
 	return &record.Problem{
-		Kind: record.Forbidden, Message: "your posts do not allow this here: " + what.En, Zh: "您的岗位无权在此操作：" + what.Zh,
+		Kind: record.Forbidden, Rule: postsRule, Message: "your posts do not allow this here: " + what.En, Zh: "您的岗位无权在此操作：" + what.Zh,
 		Remedy: "it is for: " + strings.Join(en, ", ") + " (" + strings.Join(zh, "、") + ") responsible for this village, file or account",
 	}
 }

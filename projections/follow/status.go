@@ -53,7 +53,7 @@ func (f *Follower) Wait(ctx context.Context, position uint64) error {
 		case <-moved:
 		case <-ctx.Done():
 			p := record.Errorf(record.Unavailable, "%s: at position %d, not yet at %d: %w", f.status.Name, at, position, context.Cause(ctx))
-			p.Remedy = "ask again in a moment"
+			p.Zh, p.Remedy = "尚未处理到该日志位置", "ask again in a moment, for a position that the log has reached"
 			return p
 		}
 	}

@@ -27,7 +27,7 @@ func pageSize(limit int) int {
 	return min(limit, 500)
 }
 
-var errCursor = &record.Problem{Kind: record.Invalid, Field: "cursor", Message: "this is no cursor of this list", Remedy: "take the cursor from the page before, unchanged"}
+var errCursor = &record.Problem{Kind: record.Invalid, Field: "cursor", Message: "this is no cursor of this list", Zh: "不是本列表的分页游标", Remedy: "take the cursor from the page before, unchanged"}
 
 func (e dueEntry) compare(o dueEntry) int {
 	return cmp.Or(cmp.Compare(e.due, o.due), cmp.Compare(e.duty, o.duty), cmp.Compare(e.kase, o.kase))

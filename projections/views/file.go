@@ -117,7 +117,7 @@ func (v *Views) CaseFile(ctx context.Context, program string, id uuid.UUID, at r
 		return nil, err
 	}
 	if !one.now.Exists {
-		return nil, &record.Problem{Kind: record.NotFound, Message: "there is no such case", Zh: "没有这个案件"}
+		return nil, &record.Problem{Kind: record.NotFound, Message: "there is no such case", Zh: "没有这个案件", Remedy: "take the id from a list or from the person's file"}
 	}
 	return one.fold(at)
 }
