@@ -231,9 +231,10 @@ func (w *town) inspected(who, visit string) {
 			t.Errorf("read without the purpose: %v", r)
 		}
 		item, _ := r["item"].(string)
-		items[strings.Fields(item)[0]] = true
+		what, _, _ := strings.Cut(item, "=")
+		items[what], items[strings.Fields(item)[0]] = true, true
 	}
-	for _, item := range []string{"officer", "entries", "file", "difference", "gaps", "proof", "readings"} {
+	for _, item := range []string{"entries officer", "entries unit", "file", "difference", "gaps", "proof", "readings"} {
 		if !items[item] {
 			t.Errorf("the question %q was asked and is not in the access log: %v", item, reads)
 		}
