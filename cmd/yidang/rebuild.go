@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,24 +30,22 @@ Example:
 
 // Run rebuilds.
 func (cmd rebuildCmd) Run(p *program) error {
+	if err := hasRecord(p.config); err != nil {
+		return err
+	}
+	c, err := openCore(p, nil) // refuses while a server has the record: nothing is removed under it
+	if err != nil {
+		return err
+	}
 	all := !cmd.Views && !cmd.Oversight && !cmd.Analytics
-	if all || cmd.Oversight { // before anything opens it; opening the record builds it anew
-		if err := oversight.Remove(p.config.oversightPath()); err != nil {
-			return err
-		}
+	if err := removeProjections(p.config, all || cmd.Oversight, all || cmd.Analytics); err != nil {
+		return errors.Join(err, c.close())
 	}
-	if all || cmd.Analytics {
-		files, err := filepath.Glob(filepath.Join(p.config.projectionsDir(), "analytics.db*"))
-		if err != nil {
-			return err
-		}
-		for _, f := range files {
-			if err := os.Remove(f); err != nil {
-				return err
-			}
-		}
+	r, err := follows(p, c)
+	if err != nil {
+		return err
 	}
-	return withRecord(p, func(r *records) error {
+	return r.use(p, func(r *records) error {
 		if all || cmd.Views {
 			if err := r.rebuildViews(p); err != nil {
 				return err
@@ -57,6 +56,23 @@ func (cmd rebuildCmd) Run(p *program) error {
 		}
 		return nil
 	})
+}
+
+// removeProjections removes what is built anew when it is missing; views are built beside those there are.
+func removeProjections(c Config, index, analytics bool) error {
+	if index { // before anything opens it; following the record builds it anew
+		if err := oversight.Remove(c.oversightPath()); err != nil {
+			return err
+		}
+	}
+	if !analytics {
+		return nil
+	}
+	files, err := filepath.Glob(filepath.Join(c.projectionsDir(), "analytics.db*"))
+	for _, f := range files {
+		err = errors.Join(err, os.Remove(f))
+	}
+	return err
 }
 
 func (r *records) rebuildViews(p *program) error {

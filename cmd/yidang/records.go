@@ -36,11 +36,16 @@ type records struct {
 // withRecord opens the record with its views, waits until they are current, and closes everything afterwards.
 func withRecord(p *program, f func(*records) error) error { return withRecordAt(p, nil, f) }
 
-func withRecordAt(p *program, now func() time.Time, f func(*records) error) (err error) {
+func withRecordAt(p *program, now func() time.Time, f func(*records) error) error {
 	r, err := openRecords(p, now)
 	if err != nil {
 		return err
 	}
+	return r.use(p, f)
+}
+
+// use does something once the views are current, and closes everything.
+func (r *records) use(p *program, f func(*records) error) (err error) {
 	defer func() {
 		if e := r.close(); err == nil {
 			err = e
@@ -53,11 +58,16 @@ func withRecordAt(p *program, now func() time.Time, f func(*records) error) (err
 }
 
 // openRecords opens core and views and starts following. It does not wait for the views to catch up.
-func openRecords(p *program, now func() time.Time) (_ *records, err error) {
+func openRecords(p *program, now func() time.Time) (*records, error) {
 	c, err := openCore(p, now)
 	if err != nil {
 		return nil, err
 	}
+	return follows(p, c)
+}
+
+// follows adds to a record its views and starts following. The record is closed when that fails.
+func follows(p *program, c *core) (_ *records, err error) {
 	r := &records{core: c, stop: func() {}}
 	defer func() {
 		if err != nil {
