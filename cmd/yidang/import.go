@@ -53,6 +53,9 @@ func (cmd importCmd) Run(p *program) error {
 	if cmd.As == "" {
 		return &record.Problem{Kind: record.Invalid, Field: "as", Message: "who takes the roster in must be named", Remedy: "--as LOGIN of a police officer or township office"}
 	}
+	if err := hasRecord(p.config); err != nil {
+		return err
+	}
 	return withRecord(p, func(r *records) error {
 		as, err := cmd.as(p, r)
 		if err != nil {

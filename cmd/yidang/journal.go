@@ -3,12 +3,15 @@ package main
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"yidang/domain/journal/embedded"
+	"yidang/domain/record"
 )
 
 // journalCmd serves the journal to other programs.
@@ -35,6 +38,10 @@ func (cmd journalCmd) Run(p *program) error {
 	o, err := embeddedOptions(p)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(o.Dir); errors.Is(err, fs.ErrNotExist) { // not hasRecord: what is served needs no key
+		return &record.Problem{Kind: record.NotFound, Field: "data", Message: "there is no journal here: " + o.Dir + " is missing", Zh: "此处没有日志",
+			Remedy: "name the data folder with data = \"…\" or YIDANG_DATA"}
 	}
 	server, err := embedded.Start(p.ctx, o)
 	if err != nil {

@@ -86,6 +86,9 @@ Example:
 
 // Run grants the post.
 func (cmd officerGrant) Run(p *program) error {
+	if err := hasRecord(p.config); err != nil {
+		return err
+	}
 	return withRecord(p, func(r *records) error {
 		id, err := r.officer(p.ctx, cmd.Login)
 		if err != nil {
@@ -116,6 +119,9 @@ Example:
 
 // Run sets a random password that must be changed at the next sign-in.
 func (cmd officerReset) Run(p *program) error {
+	if err := hasRecord(p.config); err != nil {
+		return err
+	}
 	return withRecord(p, func(r *records) error {
 		id, err := r.officer(p.ctx, cmd.Login)
 		if err != nil {
