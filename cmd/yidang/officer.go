@@ -52,13 +52,17 @@ Examples:
 // Run makes the account.
 func (cmd officerCreate) Run(p *program) error {
 	return withRecord(p, func(r *records) error {
+		register := commands.Request{Category: "officer", Command: "officer.register", Officer: commands.System, Input: staff.Register{
+			Login: cmd.Login, Name: cmd.Name, Sex: cmd.Sex, WorkNumber: cmd.WorkNumber,
+		}}
+		if err := cmd.check(p.ctx, r, register); err != nil {
+			return err
+		}
 		unit, err := r.unitFor(p.ctx, cmd.Unit, cmd.Township, cmd.Role != "")
 		if err != nil {
 			return err
 		}
-		id, err := r.do(p.ctx, commands.Request{Category: "officer", Command: "officer.register", Input: staff.Register{
-			Login: cmd.Login, Name: cmd.Name, Sex: cmd.Sex, WorkNumber: cmd.WorkNumber,
-		}})
+		id, err := r.do(p.ctx, register)
 		if err != nil {
 			return err
 		}
@@ -69,6 +73,19 @@ func (cmd officerCreate) Run(p *program) error {
 		}
 		return r.newPassword(p, id, cmd.Login)
 	})
+}
+
+// check refuses before anything is recorded: a township without its administrator, or an account without its post and its
+// password, would be in the way of the next attempt.
+func (cmd officerCreate) check(ctx context.Context, r *records, register commands.Request) error {
+	if cmd.Role != "" {
+		if err := staff.CheckRole(record.Role(cmd.Role)); err != nil {
+			return err
+		}
+	}
+	register.DryRun = true
+	_, err := r.exec.Do(ctx, register)
+	return err
 }
 
 type officerGrant struct {

@@ -53,3 +53,17 @@ func TestCommandsBeginNoRecord(t *testing.T) {
 		}
 	}
 }
+
+// Ensure that an account that cannot be made whole is not begun: the same command, mended, works.
+func TestOfficerCreateIsWhole(t *testing.T) {
+	w := newTown(t)
+	w.environ = append(w.environ, "YIDANG_ANALYTICS_OFF=true")
+	create := func(login, role string, unit ...string) []string {
+		return append([]string{"officer", "create", "--login", login, "--name", "钱管理", "--sex", "1", "--role", role}, unit...)
+	}
+	w.refuses("login", create("管理", "administrator", "--township", "示范镇")...)
+	w.refuses("no such role", create("admin", "king", "--township", "示范镇")...)
+	w.run(create("admin", "administrator", "--township", "示范镇")...)
+	w.refuses("no such role", create("second", "king", "--unit", "示范镇")...)
+	w.run(create("second", "inspector", "--unit", "示范镇")...)
+}

@@ -141,9 +141,21 @@ func register(_ *Officer, in Register, _ record.Given) ([]any, error) {
 	return []any{Registered(in)}, nil
 }
 
+// CheckRole refuses a role that nobody can be given.
+func CheckRole(role record.Role) error {
+	if slices.Contains(record.Everyone.Roles, role) {
+		return nil
+	}
+	var roles []string
+	for _, r := range record.Everyone.Roles {
+		roles = append(roles, string(r))
+	}
+	return &record.Problem{Kind: record.Invalid, Field: "role", Message: "there is no such role", Zh: "没有这个角色", Remedy: "use one of: " + strings.Join(roles, ", ")}
+}
+
 func grantPost(o *Officer, in GrantPost, g record.Given) ([]any, error) {
-	if !slices.Contains(record.Everyone.Roles, in.Role) {
-		return nil, &record.Problem{Kind: record.Invalid, Field: "role", Message: "there is no such role", Zh: "没有这个角色", Remedy: "use one of the listed roles"}
+	if err := CheckRole(in.Role); err != nil {
+		return nil, err
 	}
 	if g.Other(record.StreamOf("unit", in.Unit)) == nil {
 		return nil, &record.Problem{Kind: record.Invalid, Field: "unit", Message: "there is no such unit", Zh: "没有这个单位", Remedy: "register the unit first"}
