@@ -90,13 +90,28 @@ type AnalyticsConfig struct {
 
 // LimitsConfig bounds what one caller can ask.
 type LimitsConfig struct {
-	RequestBytes int64         `toml:"request_bytes" doc:"largest request body, uploads aside"`
-	UploadBytes  int64         `toml:"upload_bytes" doc:"largest attachment or roster"`
-	PerSession   int64         `toml:"per_session" doc:"requests per second of one session or token"`
-	PerAddress   int64         `toml:"per_address" doc:"requests per second from one network address"`
-	SignIns      int64         `toml:"sign_ins" doc:"attempts to sign in per minute from one network address"`
-	Timeout      time.Duration `toml:"timeout" doc:"of one request"`
-	Files        int64         `toml:"files" doc:"how many files to keep in memory, for commands and for each projection, at about 2 KB; long ones count for more"`
+	RequestBytes int64    `toml:"request_bytes" doc:"largest request body, uploads aside"`
+	UploadBytes  int64    `toml:"upload_bytes" doc:"largest attachment or roster"`
+	PerSession   int64    `toml:"per_session" doc:"requests per second of one session or token"`
+	PerAddress   int64    `toml:"per_address" doc:"requests per second from one network address"`
+	SignIns      int64    `toml:"sign_ins" doc:"attempts to sign in per minute from one network address"`
+	Timeout      duration `toml:"timeout" doc:"of one request"`
+	Files        int64    `toml:"files" doc:"how many files to keep in memory, for commands and for each projection, at about 2 KB; long ones count for more"`
+}
+
+// duration is written with its unit, as in 30s: TOML has no type for it, and a bare number would be nanoseconds.
+type duration time.Duration
+
+func (d duration) String() string { return time.Duration(d).String() }
+
+// UnmarshalText reads a duration; the TOML decoder calls it for numbers too.
+func (d *duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	if err != nil {
+		return errors.New("must be a duration such as \"30s\"")
+	}
+	*d = duration(parsed)
+	return nil
 }
 
 // LogConfig shapes the log, which goes to standard error.
@@ -111,7 +126,7 @@ func defaultConfig() Config {
 		Data:   "data",
 		Listen: "127.0.0.1:8080",
 		Limits: LimitsConfig{
-			RequestBytes: 256 << 10, UploadBytes: 64 << 20, PerSession: 50, PerAddress: 200, SignIns: 60, Timeout: time.Minute, Files: 20_000,
+			RequestBytes: 256 << 10, UploadBytes: 64 << 20, PerSession: 50, PerAddress: 200, SignIns: 60, Timeout: duration(time.Minute), Files: 20_000,
 		},
 		Log: LogConfig{Level: "info"},
 	}
@@ -140,8 +155,17 @@ func loadConfig(path string, environ []string) (Config, error) {
 	return c, c.Validate()
 }
 
-// explain turns the decoder's error about unknown keys into one that suggests the right ones.
+// explain turns the decoder's errors into ones that name the line, and of an unknown key suggests the right ones.
 func explain(err error) error {
+	var wrong *toml.DecodeError
+	if errors.As(err, &wrong) {
+		row, _ := wrong.Position()
+		what := strings.TrimPrefix(wrong.Error(), "toml: ")
+		if before, _, typed := strings.Cut(what, " into struct field "); typed { // the rest is for programmers
+			what = strings.Replace(before, "cannot decode TOML", "must not be a", 1) + "; yidang serve --help says what each key takes"
+		}
+		return fmt.Errorf("line %d: %s", row, what)
+	}
 	var missing *toml.StrictMissingError
 	if !errors.As(err, &missing) {
 		return err
@@ -227,12 +251,8 @@ func set(v reflect.Value, s string) error {
 			return errors.New("must be true or false")
 		}
 		v.SetBool(b)
-	case time.Duration:
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return errors.New("must be a duration such as 30s")
-		}
-		v.SetInt(int64(d))
+	case duration:
+		return v.Addr().Interface().(*duration).UnmarshalText([]byte(s))
 	default:
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Ensure that what is mistyped is found at start, with the key that was meant.
@@ -14,6 +15,9 @@ func TestConfigIsStrict(t *testing.T) {
 		{"unknown key in a table", "[journal]\nconection = \"esdb://x\"\n", "", `did you mean "journal.connection"`},
 		{"unknown variable", "", "YIDANG_LISTENN=x", `did you mean "YIDANG_LISTEN"`},
 		{"wrong type", "", "YIDANG_LIMITS_TIMEOUT=soon", "must be a duration"},
+		{"a duration without its unit", "[limits]\ntimeout = 5\n", "", "line 2: must be a duration"},
+		{"a word for a number", "# limits\nlimits.per_session = \"x\"\n", "", "line 2: must not be a string"},
+		{"a broken line", "\n[[\n", "", "line 2: "},
 		{"open address without TLS", "listen = \"0.0.0.0:8080\"\n", "", "listen: 0.0.0.0:8080 is not a loopback address"},
 		{"half a certificate", "[tls]\nkey = \"k\"\n", "", "tls: certificate and key go together"},
 		{"journal open to all", "[journal]\nlisten = \"0.0.0.0:2113\"\ninsecure = true\n", "", "journal.insecure: only for a loopback address"},
@@ -37,14 +41,14 @@ func TestConfigIsStrict(t *testing.T) {
 // Ensure that the environment wins over the file and the file over the defaults.
 func TestConfigOrder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "yidang.toml")
-	if err := os.WriteFile(path, []byte("listen = \"127.0.0.1:1\"\ndata = \"from-file\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("listen = \"127.0.0.1:1\"\ndata = \"from-file\"\nlimits.timeout = \"90s\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c, err := loadConfig(path, []string{"YIDANG_LISTEN=127.0.0.1:2", "HOME=/"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "127.0.0.1:2" || c.Data != "from-file" || c.Limits.Files != defaultConfig().Limits.Files {
+	if c.Listen != "127.0.0.1:2" || c.Data != "from-file" || c.Limits.Timeout != duration(90*time.Second) || c.Limits.Files != defaultConfig().Limits.Files {
 		t.Errorf("got %+v", c)
 	}
 	if _, err := loadConfig(filepath.Join(t.TempDir(), "missing.toml"), nil); err == nil {

@@ -215,7 +215,7 @@ func (r *records) apiOptions(p *program, stats *statistics) api.Options {
 		Build:      api.Build{Version: version, Revision: revision(), Go: runtime.Version()},
 		SessionKey: r.vault.Secret("sessions"), Hasher: auth.NewHasher(runtime.GOMAXPROCS(0)),
 		Limits: api.Limits{Body: l.RequestBytes, Upload: l.UploadBytes, PerSession: float64(l.PerSession), PerAddress: float64(l.PerAddress),
-			SignIns: float64(l.SignIns) / 60, Read: l.Timeout, Write: l.Timeout},
+			SignIns: float64(l.SignIns) / 60, Read: time.Duration(l.Timeout), Write: time.Duration(l.Timeout)},
 		Ready: []api.Part{
 			{Name: "journal", Check: r.journalReady, Needed: true},
 			{Name: "views", Check: func(context.Context) error { return notBehind(r.follower.Status()) }, Needed: true},
