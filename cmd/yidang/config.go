@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,11 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"yidang/domain/attachments"
+	"yidang/domain/journal"
+	"yidang/domain/notary/keyfile"
+	"yidang/projections/analytics"
 )
 
 // Config is everything that can be configured. A file in TOML gives it (yidang.toml beside the program's working
@@ -278,6 +284,7 @@ func (c *Config) Validate() error {
 	if c.TLS.Certificate == "" && !loopback(c.Listen) {
 		say("listen", "%s is not a loopback address; give tls.certificate and tls.key, or listen on 127.0.0.1 behind a proxy", c.Listen)
 	}
+	c.validateTargets(say)
 	for key, list := range map[string]string{"proxy.trusted": c.Proxy.Trusted, "proxy.metrics_from": c.Proxy.MetricsFrom} {
 		if _, err := networks(list); err != nil {
 			say(key, "%v; write networks as 10.1.0.0/16", err)
@@ -307,6 +314,63 @@ func (c *Config) Validate() error {
 	return errors.Join(bad...)
 }
 
+// validateTargets finds addresses, connection strings and keys that cannot be what is meant. Nothing is asked of a server.
+func (c *Config) validateTargets(say func(key, format string, args ...any)) {
+	for key, address := range map[string]string{"listen": c.Listen, "journal.listen": c.Journal.Listen} {
+		if key != "journal.listen" || address != "" {
+			if err := checkAddress(address); err != nil {
+				say(key, "%v", err)
+			}
+		}
+	}
+	for _, target := range []struct {
+		key, value string
+		check      func(string) error
+	}{
+		{"journal.connection", c.Journal.Connection, journal.CheckConnection},
+		{"attachments.url", c.Attachments.URL, attachments.CheckURL},
+		{"analytics.connection", c.Analytics.Connection, analytics.CheckConnection},
+		{"notary.keys", c.Notary.Keys, func(s string) error { _, err := verifiers(s); return err }},
+		{"notary.origin", c.Notary.Origin, keyfile.CheckName},
+	} {
+		if target.value == "" {
+			continue
+		}
+		if err := target.check(target.value); err != nil {
+			say(target.key, "%v", err)
+		}
+	}
+}
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is no address; write host:port with a port of 0 to 65535, such as 127.0.0.1:8080", address)
+	}
+	return nil
+}
+
+// checkFiles reads what the configuration names and a server would read at its start: certificates, users, the policy.
+func (c *Config) checkFiles() error {
+	var bad []error
+	for key, t := range map[string]TLSConfig{"tls": c.TLS, "journal.tls": c.Journal.TLS} {
+		if t.Certificate != "" && t.Key != "" {
+			if _, err := tls.LoadX509KeyPair(t.Certificate, t.Key); err != nil {
+				bad = append(bad, fmt.Errorf("%s: %w", key, err))
+			}
+		}
+	}
+	if c.Journal.Users != "" {
+		_, err := readUsers(c.Journal.Users)
+		bad = append(bad, err)
+	}
+	_, err := readPolicy(c.Notary.Policy)
+	return errors.Join(append(bad, err)...)
+}
+
 // networks reads a comma-separated list.
 func networks(list string) (out []netip.Prefix, err error) {
 	for _, s := range strings.Split(list, ",") {
@@ -333,7 +397,7 @@ func loopback(address string) bool {
 
 // suggest names the closest of the known words, when one is close.
 func suggest(word string, known []string) string {
-	best, at := "", len(word)/3+2
+	best, at := "", len(word)/4+2
 	for _, k := range known {
 		if d := distance(word, k); d < at {
 			best, at = k, d

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,14 @@ func TestConfigIsStrict(t *testing.T) {
 		{"journal open to all", "[journal]\nlisten = \"0.0.0.0:2113\"\ninsecure = true\n", "", "journal.insecure: only for a loopback address"},
 		{"journal without users", "[journal]\nlisten = \"127.0.0.1:2113\"\n", "", "journal.listen: needs"},
 		{"two journals", "[journal]\nlisten = \"127.0.0.1:2113\"\ninsecure = true\nconnection = \"esdb://x\"\n", "", "drop one"},
+		{"a port that is none", "listen = \"127.0.0.1:99999\"\n", "", "listen: \"127.0.0.1:99999\" is no address"},
+		{"another journal's protocol", "journal.connection = \"http://127.0.0.1:2113\"\n", "", "journal.connection: journal: the connection string is not one of EventStoreDB"},
+		{"another store", "attachments.url = \"ftp://files\"\n", "", "attachments.url: the URL begins with \"ftp\""},
+		{"no bucket", "attachments.url = \"s3://?region=x\"\n", "", "attachments.url: an S3 URL is"},
+		{"another analytics", "analytics.connection = \"esdb://x\"\n", "", "analytics.connection: analytics: the connection string is not one of ClickHouse"},
+		{"a key that is none", "notary.keys = \"yidang.local/x\"\n", "", "notary.keys: verifier key \"yidang.local/x\""},
+		{"an origin that cannot be signed", "notary.origin = \"a b\"\n", "", "notary.origin: \"a b\" cannot name a key"},
+		{"a variable like none", "", "YIDANG_NOPE=x", "yidang serve --help lists the keys"},
 		{"no limit", "[limits]\nrequest_bytes = 0\n", "", "limits.request_bytes: must be greater than zero"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -35,6 +44,35 @@ func TestConfigIsStrict(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// Ensure that --check-config reads what a server would read at its start.
+func TestCheckConfigReadsFiles(t *testing.T) {
+	w := newTown(t)
+	dir := t.TempDir()
+	wrong := filepath.Join(dir, "wrong")
+	if err := os.WriteFile(wrong, []byte("of no kind\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clean := w.environ
+	for _, c := range []struct{ says, env, flag string }{
+		{"tls: ", "YIDANG_TLS_CERTIFICATE=" + wrong + " YIDANG_TLS_KEY=" + wrong, ""},
+		{"journal.users", "YIDANG_JOURNAL_USERS=" + filepath.Join(dir, "missing"), ""},
+		{"notary.policy", "YIDANG_NOTARY_POLICY=" + wrong, ""},
+		{"--profile 0.0.0.0:6060", "", "--profile=0.0.0.0:6060"},
+		{"--profile 127.0.0.1:70000", "", "--profile=127.0.0.1:70000"},
+	} {
+		w.environ = append(slices.Clip(clean), strings.Fields(c.env)...)
+		args := []string{"serve", "--check-config"}
+		if c.flag != "" {
+			args = append(args, c.flag)
+		}
+		w.refuses(c.says, args...)
+	}
+	w.environ = clean
+	if out := w.run("serve", "--check-config", "--profile=127.0.0.1:6060"); !strings.Contains(out, "is good") {
+		t.Error(out)
 	}
 }
 

@@ -49,10 +49,13 @@ const grace = 20 * time.Second
 // Run serves.
 func (cmd serveCmd) Run(p *program) error {
 	if cmd.CheckConfig {
+		if err := errors.Join(p.config.checkFiles(), checkProfile(cmd.Profile)); err != nil {
+			return err
+		}
 		_, err := fmt.Fprintln(p.out, "the configuration is good")
 		return err
 	}
-	if err := demoFinished(p.config); err != nil {
+	if err := errors.Join(checkProfile(cmd.Profile), demoFinished(p.config)); err != nil {
 		return err
 	}
 	if cmd.Demo {
@@ -70,13 +73,16 @@ func (cmd serveCmd) Run(p *program) error {
 	return withServer(p, nil)
 }
 
+func checkProfile(address string) error {
+	if address != "" && (!loopback(address) || checkAddress(address) != nil) {
+		return fmt.Errorf("--profile %s: must be a loopback address with a port, such as 127.0.0.1:6060", address)
+	}
+	return nil
+}
+
 // serveProfiles serves Go's profiles apart from the API, to this machine only.
 func serveProfiles(address string) (io.Closer, error) {
-	at, err := net.ResolveTCPAddr("tcp", address)
-	if err != nil || !at.IP.IsLoopback() {
-		return nil, fmt.Errorf("--profile %s: must be a loopback address with a port, such as 127.0.0.1:6060", address)
-	}
-	l, err := net.ListenTCP("tcp", at)
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("--profile: %w", err)
 	}

@@ -23,18 +23,15 @@ import (
 // parameters of gocloud.dev's s3blob (endpoint=…&use_path_style=true for a server of one's own) and the usual AWS
 // environment for credentials. The vault stays the caller's to close.
 func Open(ctx context.Context, rawURL string, v *vault.Vault, limits Limits) (*Store, error) {
-	u, err := url.Parse(rawURL)
+	u, err := parseURL(rawURL)
 	if err != nil {
-		return nil, record.Errorf(record.Invalid, "open attachments: %w", err)
+		return nil, fmt.Errorf("open attachments: %w", err)
 	}
 	s := &Store{vault: v, limits: limits.withDefaults()}
-	switch u.Scheme {
-	case "file":
-		err = s.openDir(u)
-	case "s3":
+	if u.Scheme == "s3" {
 		s.bucket, err = (&s3blob.URLOpener{}).OpenBucketURL(ctx, u)
-	default:
-		err = record.Errorf(record.Invalid, "the URL begins with %q; file:// and s3:// are known", u.Scheme)
+	} else {
+		err = s.openDir(filepath.FromSlash(u.Path))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open attachments at %s: %w", u.Redacted(), err)
@@ -42,11 +39,28 @@ func Open(ctx context.Context, rawURL string, v *vault.Vault, limits Limits) (*S
 	return s, nil
 }
 
-func (s *Store) openDir(u *url.URL) error {
-	if (u.Host != "" && u.Host != "localhost") || u.RawQuery != "" || u.Path == "" {
-		return record.Errorf(record.Invalid, "a file URL is file:///directory, nothing else")
+// CheckURL says what is wrong with the URL of a store, as far as that shows without the store.
+func CheckURL(rawURL string) error {
+	_, err := parseURL(rawURL)
+	return err
+}
+
+func parseURL(rawURL string) (*url.URL, error) {
+	u, err := url.Parse(rawURL)
+	switch {
+	case err != nil: // it may quote a password
+		return nil, record.Errorf(record.Invalid, "the URL cannot be read; write file:///directory or s3://bucket?region=…")
+	case u.Scheme == "file" && ((u.Host != "" && u.Host != "localhost") || u.RawQuery != "" || u.Path == ""):
+		return nil, record.Errorf(record.Invalid, "a file URL is file:///directory, nothing else")
+	case u.Scheme == "s3" && u.Host == "":
+		return nil, record.Errorf(record.Invalid, "an S3 URL is s3://bucket?region=…, and names the bucket")
+	case u.Scheme != "file" && u.Scheme != "s3":
+		return nil, record.Errorf(record.Invalid, "the URL begins with %q; file:// and s3:// are known", u.Scheme)
 	}
-	dir := filepath.FromSlash(u.Path)
+	return u, nil
+}
+
+func (s *Store) openDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}

@@ -94,6 +94,12 @@ func (j *Journal) probe(ctx context.Context, config esdb.Configuration) error {
 // socketScheme is embedded.SocketScheme; the server imports nothing of this package and this package not the server.
 const socketScheme = "esdb+unix://"
 
+// CheckConnection says what is wrong with a connection string, as far as that shows without the server.
+func CheckConnection(connection string) error {
+	_, err := parseConnection(connection)
+	return err
+}
+
 func parseConnection(connection string) (*esdb.Configuration, error) {
 	path, socket := strings.CutPrefix(connection, socketScheme)
 	if socket {

@@ -21,6 +21,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,9 +96,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	target := o.Engine
 	if o.Connection != "" {
 		var err error
-		if target, err = clickhouse.ParseDSN(o.Connection); err != nil {
-			// The parser's errors may quote the string, and with it the password.
-			return nil, record.Errorf(record.Invalid, "analytics: the connection string is not one of ClickHouse (http://…, https://… or clickhouse://…)")
+		if target, err = parseConnection(o.Connection); err != nil {
+			return nil, err
 		}
 	}
 	if target == nil {
@@ -114,6 +115,22 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("analytics: %w", err), s.file.Close(), s.conn.Close())
 	}
 	return s, nil
+}
+
+// CheckConnection says what is wrong with a connection string, as far as that shows without the server.
+func CheckConnection(connection string) error {
+	_, err := parseConnection(connection)
+	return err
+}
+
+func parseConnection(connection string) (*clickhouse.Options, error) {
+	o, err := clickhouse.ParseDSN(connection)
+	scheme, _, _ := strings.Cut(connection, "://") // the parser takes any
+	if err != nil || !slices.Contains([]string{"clickhouse", "http", "https"}, scheme) {
+		// The parser's errors may quote the string, and with it the password.
+		return nil, record.Errorf(record.Invalid, "analytics: the connection string is not one of ClickHouse (http://…, https://… or clickhouse://…)")
+	}
+	return o, nil
 }
 
 // Close closes the file and the connection. Nothing may be running.

@@ -41,8 +41,8 @@ type Key struct {
 // Load reads the key of this name and kind from a file, or makes one there when there is no file. A file that others may
 // read is refused: whoever has read it can sign.
 func Load(path, name string, kind Kind) (Key, error) {
-	if !ValidName(name) {
-		return Key{}, record.Errorf(record.Invalid, "%q cannot name a key: it must not be empty nor have white space or a plus sign", name)
+	if err := CheckName(name); err != nil {
+		return Key{}, err
 	}
 	k, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -59,6 +59,14 @@ func Load(path, name string, kind Kind) (Key, error) {
 		return Key{}, p
 	}
 	return k, nil
+}
+
+// CheckName refuses a name that signed notes cannot carry.
+func CheckName(name string) error {
+	if !ValidName(name) {
+		return record.Errorf(record.Invalid, "%q cannot name a key: it must not be empty nor have white space or a plus sign", name)
+	}
+	return nil
 }
 
 // ValidName says whether signed notes can carry the name.
