@@ -42,13 +42,19 @@ Examples:
 }
 
 // Run makes the dossier.
-func (cmd dossierCmd) Run(p *program) error {
+func (cmd dossierCmd) Run(p *program) (err error) {
 	if err := hasRecord(p.config); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(cmd.Out); !errors.Is(err, fs.ErrNotExist) {
 		return &record.Problem{Kind: record.Refused, Field: "out", Message: cmd.Out + " is there already", Remedy: "name another file: a dossier does not replace anything"}
 	}
+	// Under another name first, so that what has the name is whole; and now, so that no reading is recorded in vain.
+	file, err := os.CreateTemp(filepath.Dir(cmd.Out), ".dossier-*") // mode 0600
+	if err != nil {
+		return (&record.Problem{Kind: record.Invalid, Field: "out", Message: "no file can be made there", Remedy: "name a file in a folder that is there and that you may write to"}).Because(err)
+	}
+	defer func() { err = errors.Join(err, file.Close(), removed(file.Name())) }()
 	return withRecord(p, func(r *records) error {
 		if err := cmd.checkGroups(r); err != nil {
 			return err
@@ -74,7 +80,7 @@ func (cmd dossierCmd) Run(p *program) error {
 			if err != nil {
 				return err
 			}
-			return cmd.write(p, o)
+			return cmd.write(p, file, o)
 		})
 	})
 }
@@ -92,15 +98,10 @@ func (cmd dossierCmd) checkGroups(r *records) error {
 	return nil
 }
 
-// write writes under another name first, so that what has the name is whole.
-func (cmd dossierCmd) write(p *program, o dossier.Options) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(cmd.Out), ".dossier-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, removed(file.Name())) }()
+// write builds the zip in the file and gives it its name.
+func (cmd dossierCmd) write(p *program, file *os.File, o dossier.Options) error {
 	m, err := dossier.Build(p.ctx, file, o)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if err = errors.Join(err, file.Sync()); err != nil {
 		return err
 	}
 	if err := os.Link(file.Name(), cmd.Out); err != nil { // unlike a rename, it replaces nothing

@@ -148,6 +148,16 @@ func TestEvidence(t *testing.T) {
 		t.Fatal(known, err)
 	}
 	w.verified("--known", known[0], "--policy", policy)
+	for says, text := range map[string]string{ // a wrong file says nothing of the record
+		"it is not a signed checkpoint": "of no kind\n",
+		"of another log":                "yidang.example/elsewhere\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n— yidang.example/elsewhere AAAAAA==\n",
+	} {
+		wrong := filepath.Join(t.TempDir(), "wrong.checkpoint")
+		if err := os.WriteFile(wrong, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.refuses(says, "verify", "--known", wrong)
+	}
 	w.inspected(who, visit)
 	w.dossiers(who, visit, policy)
 
@@ -262,6 +272,7 @@ func (w *town) dossiers(who, visit, policy string) {
 	w.refuses("your posts do not allow", "dossier", "--person", who, "--as", "analyst", "--purpose", "inspection", "-o", zip)
 	w.refuses("not a purpose", "dossier", "--person", who, "--as", "cadre1", "--purpose", "curiosity", "-o", zip)
 	w.refuses("no group", "dossier", "--person", who, "--as", "xu.zhen", "--purpose", "judicial", "--level", "groups", "--groups", "cats", "-o", zip)
+	w.refuses("no file can be made there", "dossier", "--person", who, "--as", "xu.zhen", "--purpose", "judicial", "--reason", "法院调阅", "-o", filepath.Join(dir, "missing", "d.zip"))
 	if after := readings(); after != before {
 		t.Errorf("%d readings were recorded of dossiers that were refused", after-before)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
 
 	"yidang/domain/audit"
 	"yidang/domain/dossier"
@@ -167,9 +168,25 @@ func (cmd verifyCmd) log(p *program, c *core, out *findings) (*notary.VerifyOpti
 		if err != nil {
 			return nil, err
 		}
+		if err := ofLog(policy, checkpoint); err != nil {
+			return nil, &record.Problem{Kind: record.Invalid, Field: "known", Message: fmt.Sprintf("%s: %v", name, err), Remedy: "give a checkpoint of this log, as a witness publishes it or a dossier has it"}
+		}
 		o.Known = append(o.Known, checkpoint)
 	}
 	return o, nil
+}
+
+// ofLog refuses what is no checkpoint, or that of another log: a wrong file says nothing of the record. Whether a
+// checkpoint of this log is rightly signed is for the verification to find.
+func ofLog(policy *notary.Policy, checkpoint []byte) error {
+	origin, err := notary.OriginOf(checkpoint)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(policy.Logs, func(k note.Verifier) bool { return k.Name() == origin }) {
+		return fmt.Errorf("it is a checkpoint of another log, %q", origin)
+	}
+	return nil
 }
 
 func verifyProgress(p *program) func(audit.Progress) {

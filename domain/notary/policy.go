@@ -96,6 +96,16 @@ func OpenCheckpoint(signed []byte, p *Policy) (torchwood.Checkpoint, error) {
 	return c, nil
 }
 
+// OriginOf reads which log a checkpoint says that it is of. It verifies nothing.
+func OriginOf(signed []byte) (string, error) {
+	text, _, ok := bytes.Cut(signed, []byte("\n\n"))
+	c, err := torchwood.ParseCheckpoint(string(text) + "\n")
+	if !ok || err != nil {
+		return "", fmt.Errorf("it is not a signed checkpoint")
+	}
+	return c.Origin, nil
+}
+
 // open verifies a checkpoint of this log, whoever cosigned it.
 func (n *Notary) open(signed []byte) (torchwood.Checkpoint, error) {
 	return OpenCheckpoint(signed, (*Policy)(nil).WithLogs(n.Keys...))
