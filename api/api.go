@@ -109,6 +109,7 @@ func (s *Server) newEngine() {
 	e := gin.New()
 	e.RedirectTrailingSlash, e.RedirectFixedPath, e.HandleMethodNotAllowed = false, false, true
 	e.ForwardedByClientIP = false
+	e.UseRawPath = true // an encoded slash is part of a value, not of the address
 	e.Use(s.note)
 	e.NoRoute(func(c *gin.Context) { s.failHTTP(c.Writer, c.Request, errNoRoute) })
 	e.NoMethod(func(c *gin.Context) { s.failHTTP(c.Writer, c.Request, errMethod) })

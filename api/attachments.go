@@ -45,10 +45,8 @@ func (s *Server) attachmentRoutes() {
 	reg := s.api.OpenAPI().Components.Schemas
 	id := &huma.Param{Name: "id", In: "path", Required: true, Description: "of the case", Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"}}
 	category := &huma.Param{Name: "category", In: "path", Required: true, Description: "of the case, such as drugs", Schema: &huma.Schema{Type: huma.TypeString}}
-	for _, k := range s.options.Catalog.Categories {
-		if k.Case {
-			category.Schema.Enum = append(category.Schema.Enum, k.Name)
-		}
+	for _, program := range s.programs() {
+		category.Schema.Enum = append(category.Schema.Enum, program)
 	}
 	up := &huma.Operation{OperationID: "upload", Method: http.MethodPost, Path: "/v1/attachments/{category}/{id}", Tags: []string{"attachments"}, Summary: "Upload an attachment (上传附件)", Security: signedIn,
 		Description: "Stores a document, picture or film, sealed with the case's key. It is in the record only when a command names its hash: add-attachment, or whichever the paper belongs to. A command that names a file which was not uploaded to its case, or which is of another size or type, is refused.\n\nWho may: " + grantText(s.grantsOf(addAttachment)) + ".",
@@ -162,6 +160,8 @@ func (s *Server) upload(ctx huma.Context) error {
 	switch {
 	case errors.Is(err, attachments.ErrTooLarge):
 		return errTooLarge
+	case errors.Is(err, attachments.ErrEmpty):
+		return attachments.ErrEmpty.At("file")
 	case errors.Is(err, attachments.ErrType), errors.Is(err, attachments.ErrMismatch):
 		return &record.Problem{Kind: mediaType, Field: "file", Rule: "S-3", Message: "attachments of this type are not accepted, or the content is not of the type it is said to be", Zh: "不接受此类型的附件，或内容与所称类型不符",
 			Remedy: "send a PDF, an Office document, a JPEG, PNG or HEIC picture, or an MP4 film"}

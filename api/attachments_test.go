@@ -52,6 +52,14 @@ func TestAttachmentsAreWhatWasUploaded(t *testing.T) {
 	cadre, office, police := w.signIn("cadre"), w.signIn("office"), w.signIn("police")
 	up := cadre.upload(at, "封存.jpg", "image/jpeg", jpegBytes)
 	expect(t, "upload", up, 201, "")
+	empty := cadre.upload(at, "空.jpg", "image/jpeg", nil)
+	if expect(t, "empty", empty, 422, "invalid"); empty.text("field") != "file" || empty.text("remedy") == "" {
+		t.Errorf("of an empty file: %s", empty)
+	}
+	slash := cadre.post("/v1/attachments/drugs/a%2Fb", "{}")
+	if expect(t, "a slash in the id", slash, 422, "invalid"); slash.text("field") != "id" {
+		t.Errorf("of a slash in the id: %s", slash)
+	}
 	picture := named(up)
 	refused := func(what string, a answer, field, remedy string) {
 		t.Helper()

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -96,6 +97,9 @@ func (s *Server) caseRoutes() {
 }
 
 func (s *Server) cases(ctx context.Context, in *casesQuery) (*shown[Cases], error) {
+	if k, ok := s.options.Catalog.Category(in.Program); in.Program != "" && (!ok || !k.Case) {
+		return nil, &record.Problem{Kind: record.Invalid, Field: "program", Rule: "API cases", Message: "is not a program", Zh: "不是已有的项目", Remedy: "use " + strings.Join(s.programs(), ", ") + ", or leave it out"}
+	}
 	r, err := s.reach(ctx, s.readersOf(in.Program))
 	if err != nil {
 		return nil, err

@@ -210,5 +210,8 @@ func TestConsistency(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	expect(t, "an event that is not there", a, 404, "not-found")
+	if a.text("zh") == "" || a.text("remedy") == "" || a.text("field") != "event" {
+		t.Errorf("of an event that is none: %s", a)
+	}
 	expect(t, "not signed in", l.anonymous().get("/v1/proofs/consistency?from=1"), 401, "unauthenticated")
 }

@@ -219,6 +219,16 @@ func (s *Server) readersOf(program string) (grants []record.Grant) {
 	return grants
 }
 
+// programs are the names of the categories of cases.
+func (s *Server) programs() (names []string) {
+	for _, k := range s.options.Catalog.Categories {
+		if k.Case {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
 func dayText(t time.Time) string {
 	if t.IsZero() {
 		return ""

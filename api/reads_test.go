@@ -299,6 +299,10 @@ func TestHandOvers(t *testing.T) {
 	if again = police.post("/v1/handovers/propose", body, key...); len(again.list("rows")) != 3 || again.text("rows.2.receipt.repeated") != "true" {
 		t.Errorf("proposed again, when they are taken: %s", again)
 	}
+	unknown := newcomer.get("/v1/cases?program=cats")
+	if expect(t, "unknown program", unknown, 422, "invalid"); unknown.text("field") != "program" || !strings.Contains(unknown.text("remedy"), "drugs") {
+		t.Errorf("of an unknown program: %s", unknown)
+	}
 	leads := 0
 	for _, c := range newcomer.get("/v1/cases?officer=" + w.officers["newcomer"].String()).list("cases") {
 		if c["lead"] == w.officers["newcomer"].String() {

@@ -31,7 +31,7 @@ import (
 // Refusals of Put and Get that depend on the blob alone.
 var (
 	ErrTooLarge = &record.Problem{Kind: record.Invalid, Message: "the attachment is larger than allowed", Zh: "附件超过大小限制"}
-	ErrEmpty    = &record.Problem{Kind: record.Invalid, Message: "the attachment is empty", Zh: "附件为空"}
+	ErrEmpty    = &record.Problem{Kind: record.Invalid, Message: "the attachment is empty", Zh: "附件为空", Remedy: "choose the file again; it has no content"}
 	ErrType     = &record.Problem{Kind: record.Invalid, Message: "attachments of this type are not accepted", Zh: "不接受此类型的附件"}
 	ErrMismatch = &record.Problem{Kind: record.Invalid, Message: "the attachment's content is not of the type it is said to be", Zh: "附件内容与所称类型不符"}
 	ErrMissing  = &record.Problem{Kind: record.NotFound, Message: "the attachment is not in the store", Zh: "附件缺失"}

@@ -137,7 +137,8 @@ func (n *Notary) unproved(ctx context.Context, s *seen, event uuid.UUID, i int64
 			return err
 		}
 		if !ok || head <= s.position {
-			return record.Errorf(record.NotFound, "the log has no event %s", event)
+			return &record.Problem{Kind: record.NotFound, Field: "event", Message: fmt.Sprintf("the log has no event %s", event), Zh: "存证日志中没有该记录",
+				Remedy: "take the id from a receipt or from a line of the timeline"}
 		}
 	}
 	return ErrNotYet

@@ -105,7 +105,7 @@ var commands = []record.CommandRow{
 	}, oneself, administrators).Timeless(),
 	record.Do("officer.revoke_token", record.T("吊销访问令牌", "Revoke an API token"), "PIPL 51", func(o *Officer, in Revoke, _ record.Given) ([]any, error) {
 		if !slices.ContainsFunc(o.Tokens, func(t Token) bool { return t.ID == in.Token }) {
-			return nil, record.Errorf(record.NotFound, "there is no such token")
+			return nil, &record.Problem{Kind: record.NotFound, Field: "token", Message: "there is no such token", Zh: "没有这一访问令牌", Remedy: "take its id from the list of the account's tokens"}
 		}
 		return []any{TokenRevoked(in)}, nil
 	}, oneself, administrators).Timeless(),
@@ -174,7 +174,7 @@ func grantPost(o *Officer, in GrantPost, g record.Given) ([]any, error) {
 func endPost(o *Officer, in EndPost, g record.Given) ([]any, error) {
 	p, ok := o.Post(in.Post)
 	if !ok {
-		return nil, record.Errorf(record.NotFound, "the officer has no such post")
+		return nil, &record.Problem{Kind: record.NotFound, Field: "post", Message: "the officer has no such post", Zh: "该账号没有这一岗位", Remedy: "take its id from the officer's posts"}
 	}
 	if !p.Until.IsZero() && !p.Until.After(g.Now) {
 		return nil, nil
