@@ -20,9 +20,11 @@ type GenerateOptions struct {
 	Town     string    // 示范镇
 	Unit     string    // reporting unit: the town's police station (派出所)
 	Villages []string  // 前进村 双河村 灯塔社区 青龙村 石桥村
-	Officers []string  // responsible officers: 王海燕 周敏 李建国
+	Officers []string  // who fills it in, and responsible officers: 王海燕 周敏 李建国
 	AsOf     time.Time // when it was filled in; no date in it is later (2026-09-28)
-	Clean    bool      // leave out the rows with mistakes; untidy writing remains
+	// Responsible names who is responsible in a village for a tier (TierStrict, …); one of Officers by chance.
+	Responsible func(village, tier string) string
+	Clean       bool // leave out the rows with mistakes; untidy writing remains
 }
 
 func (o GenerateOptions) withDefaults() GenerateOptions {

@@ -57,6 +57,9 @@ func (m *maker) person(place string) made {
 	}
 	l.want.Name = l.name
 	l.want.Tier = pick(r, TierStrict, TierPriority, TierGeneral)
+	if m.o.Responsible != nil {
+		l.officer = m.o.Responsible(place, l.want.Tier)
+	}
 	l.tier = map[string]string{TierStrict: "严格", TierPriority: "重点", TierGeneral: "一般"}[l.want.Tier] + pick(r, "", "管理对象", "管理对象")
 	return l
 }

@@ -319,6 +319,7 @@ func (w *rowWork) responsible() error {
 	if err != nil {
 		return err
 	}
+	why := &record.Problem{Message: "no officer in service has this name", Zh: "没有这一姓名的在岗工作人员"}
 	for _, o := range named {
 		for _, role := range o.Roles {
 			_, err := w.command("responsible "+o.ID.String()+string(role), "drugs", "casework.assign_responsible", w.case_, time.Time{},
@@ -326,12 +327,12 @@ func (w *rowWork) responsible() error {
 			if err == nil {
 				return nil
 			}
-			if k := record.KindOf(err); k != record.Refused && k != record.Forbidden {
+			if k := record.KindOf(err); !errors.As(err, &why) || k != record.Refused && k != record.Forbidden {
 				return err
 			}
 		}
 	}
-	w.warn(Reason{Message: "the responsible officer was not taken over: no officer of that name has a post that fits", Zh: "包保责任人未转入：没有岗位相符的同名工作人员"})
+	w.warn(Reason{Message: "the responsible officer was not taken over: " + why.Error(), Zh: "包保责任人未转入：" + why.Zh})
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,14 +112,16 @@ func (d *demo) now() time.Time { return d.clock }
 
 func (d *demo) step(what string) { fmt.Fprintln(d.program.err, "demo:", what, "…") }
 
+type demoVillage struct {
+	name string
+	sort units.Sort
+}
+
 var (
-	demoVillages = []struct {
-		name string
-		sort units.Sort
-	}{{"前进村", units.Village}, {"双河村", units.Village}, {"灯塔社区", units.Community}, {"青龙村", units.Village}, {"石桥村", units.Village}}
-	demoCadres  = []string{"王海燕", "李建国", "陈国强", "刘桂芳", "赵文博"}
-	demoMedics  = []string{"孙秀兰", "吴平", "何敏", "郭霞", "马洋"}
-	demoHelpers = []string{"林超", "胡艳", "朱勇", "梁海燕", "张杰"}
+	demoVillages = []demoVillage{{"前进村", units.Village}, {"双河村", units.Village}, {"灯塔社区", units.Community}, {"青龙村", units.Village}, {"石桥村", units.Village}}
+	demoCadres   = []string{"王海燕", "李建国", "陈国强", "刘桂芳", "赵文博"}
+	demoMedics   = []string{"孙秀兰", "吴平", "何敏", "郭霞", "马洋"}
+	demoHelpers  = []string{"林超", "胡艳", "朱勇", "梁海燕", "张杰"}
 )
 
 // settle registers units and officers as the first administrator would.
@@ -207,11 +210,10 @@ func (d *demo) passwords() error {
 	return nil
 }
 
-// takeRoster makes a roster in the untidy style of real ones and imports it as the police officer.
+// takeRoster makes a roster in the untidy style of real ones and imports it as the township office, which alone makes officers responsible.
 func (d *demo) takeRoster() error {
 	var file bytes.Buffer
-	names := append([]string{"周敏"}, demoCadres...)
-	_, err := imports.Generate(&file, imports.GenerateOptions{Seed: d.cmd.Seed, Rows: d.cmd.People, Officers: names, AsOf: d.clock})
+	_, err := imports.Generate(&file, imports.GenerateOptions{Seed: d.cmd.Seed, Rows: d.cmd.People, AsOf: d.clock, Responsible: responsible})
 	if err != nil {
 		return err
 	}
@@ -223,7 +225,7 @@ func (d *demo) takeRoster() error {
 		return err
 	}
 	importer := d.r.importer()
-	sum, err := importer.Commit(d.program.ctx, roster, imports.As{Officer: d.police[0]}, nil)
+	sum, err := importer.Commit(d.program.ctx, roster, imports.As{Officer: d.officer["xu.zhen"]}, nil)
 	if err != nil {
 		return err
 	}
@@ -237,6 +239,18 @@ func (d *demo) takeRoster() error {
 		d.cases = append(d.cases, c.ID)
 	}
 	return err
+}
+
+// responsible is who the plan makes responsible in a village: its head, the police officer, a volunteer (D-09…D-11).
+func responsible(village, tier string) string {
+	i := slices.IndexFunc(demoVillages, func(v demoVillage) bool { return v.name == village })
+	switch tier {
+	case imports.TierStrict:
+		return demoCadres[i]
+	case imports.TierPriority:
+		return "周敏"
+	}
+	return demoHelpers[i]
 }
 
 // do runs a command now.

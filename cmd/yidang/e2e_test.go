@@ -197,6 +197,9 @@ func at(v any, path ...any) any {
 func TestTour(t *testing.T) {
 	w := newTown(t)
 	w.run("demo", "--months", "2", "--people", "24")
+	if strings.Contains(w.log.String(), "demo: 0 accepted") {
+		t.Errorf("no row of the demo's roster is taken in whole:\n%s", w.log)
+	}
 	address, stop := w.serve()
 
 	officer := w.signIn(address, "cadre1")

@@ -30,7 +30,7 @@ not be running; a running server takes rosters at POST /v1/imports. A dry run wi
 Examples:
   yidang import --dry-run roster.xlsx
   yidang import --dry-run --format json roster.xlsx
-  yidang import --as zhou.min roster.xlsx`
+  yidang import --as xu.zhen roster.xlsx`
 }
 
 // Run imports.

@@ -255,6 +255,35 @@ func TestImportStoppedAnywhere(t *testing.T) {
 	})
 }
 
+// Ensure that a row says why the officer it names was not made responsible: nobody has that name, the post does not fit the
+// tier, or whoever takes the roster in may not appoint (D-09…D-11).
+func TestRosterResponsible(t *testing.T) {
+	withCrossing(t, func(c *crossing) {
+		for _, tc := range []struct {
+			officer         uuid.UUID
+			tier, name, why string
+		}{
+			{c.xu, "严格", demoCadres[0], ""},
+			{c.xu, "严格", "无此人", "no officer in service has this name"},
+			{c.xu, "重点", demoCadres[0], "(D-10)"},
+			{c.xu, "严格", demoCadres[1], "does not hold this role for the village"},
+			{c.neighbour, "严格", "郑力", "your posts do not allow this"},
+		} {
+			r := c.read([]byte("姓名,身份证号码,所在村,管理类别,包保责任人\n赵新人," + c.citizen() + ",前进村," + tc.tier + "," + tc.name + "\n"))
+			if _, err := c.importer().Commit(c.ctx, r, imports.As{Officer: tc.officer}, nil); err != nil {
+				t.Fatal(err)
+			}
+			why := r.Judgements()[0].Why
+			if tc.why == "" && why != "" || !strings.Contains(why, tc.why) || tc.why != "" && !strings.HasPrefix(why, whyNoLead) {
+				t.Errorf("%s for the tier %s: %q, want %q", tc.name, tc.tier, why, tc.why)
+			}
+			if err := c.settled(c.ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // whyNoLead is the warning that the roster's officers earn in a township where not all of them lead the tiers they are named for.
 const whyNoLead = "the responsible officer was not taken over"
 
