@@ -185,6 +185,7 @@ func (d *demo) passwords() error {
 	for _, a := range []account{
 		{"cadre1", "", "村干部（前进村）：个案工作人员", "village cadre of 前进村: case officer"},
 		{"zhou.min", "", "社区民警：派出所", "community police officer"},
+		{"yang.xue", "", "社区民警：不包保，可作第二人审批", "community police officer without cases of her own, who may approve"},
 		{"xu.zhen", "", "镇综治（禁毒）办", "township office"},
 		{"volunteer1", "", "禁毒志愿者（前进村）", "volunteer of 前进村"},
 		{"inspector", "", "纪检监察人员", "discipline inspector"},
