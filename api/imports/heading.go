@@ -56,7 +56,7 @@ func namesPeople(g *grid, i int) bool {
 			return false
 		}
 		for _, c := range g.lines[n].cells {
-			if containsAny(c.text, "名", "人员", "人員") {
+			if containsAny(c.text, "名", "人员", "人員", "对象", "對象") {
 				return true
 			}
 		}
@@ -64,21 +64,39 @@ func namesPeople(g *grid, i int) bool {
 	return false
 }
 
-var manyDigits = regexp.MustCompile(`\d{4}`)
+var (
+	manyDigits = regexp.MustCompile(`\d{4}`)
+	inYear     = regexp.MustCompile(`^(19|20)\d\d(-\d\d|年度?|年以来)?([^\d年月日]{2,})$`) // 2026年尿检次数
+)
 
-// looksLikeHeading tells heading lines from titles, reporting units and data: at least two short cells, no colon, no
-// number and no subtotal.
+// looksLikeHeading tells heading lines from titles, reporting units and data: at least two cells, no number, no subtotal,
+// and few cells that are long or hold a colon without being the heading of a column that is known.
 func looksLikeHeading(l *line) bool {
 	if len(l.cells) < 2 || len(l.cells) > 100 {
 		return false
 	}
+	odd := 0
 	for _, c := range l.cells {
-		if c.number || strings.ContainsAny(c.text, ":：") || utf8.RuneCountInString(c.text) > 30 ||
-			manyDigits.MatchString(word(c.text)) || subtotal(c.text) || isCount(c.text) {
+		if isYear(&c) {
+			continue
+		}
+		w := word(c.text)
+		known, _ := classify([]string{c.text})
+		long := strings.ContainsAny(c.text, ":：") || utf8.RuneCountInString(c.text) > 30 || manyDigits.MatchString(w) && !inYear.MatchString(w)
+		switch {
+		case c.number, subtotal(c.text), isCount(c.text), digits(brackets.ReplaceAllString(w, "")) > 5:
 			return false
+		case long && !asked(c.text, known):
+			odd++
 		}
 	}
-	return true
+	return 5*odd <= len(l.cells) // such as a note beside the heading
+}
+
+// asked says that a text asks for a field and does not tell it (联系电话：12000000001).
+func asked(s string, known field) bool {
+	_, told, _ := strings.Cut(strings.ReplaceAll(brackets.ReplaceAllString(s, ""), "：", ":"), ":")
+	return known != "" && !manyDigits.MatchString(brackets.ReplaceAllString(word(s), "")) && utf8.RuneCountInString(strings.TrimSpace(told)) == 0
 }
 
 func isCount(s string) bool {
@@ -99,8 +117,12 @@ func continuesHeading(g *grid, h *heading, i int) bool {
 	if l.at(h.columns[name]) != nil || l.at(h.columns[citizenID]) != nil {
 		return false
 	}
-	known := 0
+	known, years := 0, 0
 	for _, c := range l.cells {
+		if isYear(&c) { // the tests of 2024, 2025, 2026
+			years++
+			continue
+		}
 		if c.number || manyDigits.MatchString(word(c.text)) || strings.ContainsAny(c.text, ":：") {
 			return false
 		}
@@ -108,7 +130,13 @@ func continuesHeading(g *grid, h *heading, i int) bool {
 			known++
 		}
 	}
-	return 2*known >= len(l.cells) // offices add columns of their own
+	return known > 0 && 2*known >= len(l.cells)-years // offices add columns of their own
+}
+
+// isYear recognises the years over columns of tests or visits.
+func isYear(c *cell) bool {
+	n, err := strconv.Atoi(word(c.text))
+	return err == nil && n >= 2000 && n < 2100
 }
 
 // numbersColumns recognises 1 2 3 4 …, (1) (2) …, 甲 乙 1 2 … under a heading.

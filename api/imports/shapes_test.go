@@ -1,0 +1,64 @@
+package imports
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// idD is a man, idE a woman.
+const (
+	idD = "999999198901152875"
+	idE = "999999199101012908"
+)
+
+// Ensure that a column is found under the names that offices give it, and that one roster is not refused for them.
+func TestSpellings(t *testing.T) {
+	base := []any{"序号", "村（社区）", "姓名", "性别", "公民身份号码", "管理类别", "联系电话", "包保责任人"}
+	for column, words := range map[int]string{
+		1: "村(居)民委员会 村\\社区 管辖单位（村、社区） 村委 村级 管控村（社区） 单位（村） 镇村（社区） 乡镇（街道）、村（社区） 社区戒毒（康复）所在村 所在村： 村组",
+		2: "管控人员姓名 管控对象 管控对象姓名 帮教对象 帮教对象姓名 被帮教人姓名 服务对象姓名 姓名（曾用名） 姓名/绰号 姓名及曾用名 人员 涉毒人员",
+		4: "身份证号： 身份证号码(18位，与身份证一致) 身份证号码（如有变更请注明：原号码、新号码，并附户籍证明材料复印件一份）",
+		5: "吸毒人员管控等级 吸毒人员管理类别 戒毒人员管理等级 吸毒人员风险等级 帮教等级 帮扶等级 包保等级 管理类别： 管理类别（严格管理、重点管理、一般管理，由镇禁毒办按方案第九条认定） 管理类别(严格/重点/一般)由镇综治中心会同派出所于2026年7月评定",
+		7: "2026年帮教责任人",
+	} {
+		for _, w := range strings.Fields(words) {
+			head := slices.Clone(base)
+			head[column] = w
+			row := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{head, {1, "前进村", "张三", "男", idD, "严格", "12000000001", "周敏"}}})).Rows[0]
+			if row.Outcome != Accepted || row.Name != "张三" || row.Village != "前进村" || row.Tier != TierStrict || row.Responsible != "周敏" {
+				t.Errorf("%s: %s %s %+v", w, row.Outcome, why(row), row)
+			}
+		}
+	}
+}
+
+// Ensure that columns beside ours change nothing, on whichever side they stand: above all not who the person is, where,
+// and in which tier.
+func TestColumnsBeside(t *testing.T) {
+	for _, w := range strings.Fields("2026年尿检次数 2025年以来检测次数 社工姓名 村干部姓名 联系人姓名 村医姓名 户主姓名 上季度管理类别 原管理类别 上次管控等级 调整前管控等级 户籍所在村 村组 备注： " +
+		"填表说明：1.本表由村（社区）填写，不得涂改；2.身份证号18位，按身份证填写。") {
+		for _, at := range []int{0, 6} {
+			head := slices.Insert([]any{"村（社区）", "姓名", "性别", "公民身份号码", "管理类别", "联系电话"}, at, any(w))
+			cells := slices.Insert([]any{"前进村", "张三", "男", idD, "严格", "12000000001"}, at, any("王五"))
+			row := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{head, cells}})).Rows[0]
+			if row.Outcome != Accepted || row.Name != "张三" || row.Village != "前进村" || row.Tier != TierStrict {
+				t.Errorf("%s at %d: %s %s %+v", w, at, row.Outcome, why(row), row)
+			}
+		}
+	}
+}
+
+// Ensure that a group over the person's columns does not take them for the officer's, and that years over test counts
+// are part of the heading.
+func TestGroups(t *testing.T) {
+	r := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{
+		{"序号", "村", "帮教对象基本情况", nil, nil, nil, "联系方式", nil, "帮教责任人", nil, "尿检次数"},
+		{nil, nil, "姓名", "性别", "身份证号", "管控等级", "本人", "家属", "姓名", "电话", 2024, 2025},
+		{1, "前进村", "张三", "男", idD, "严格", "12000000001", "12000000002", "周敏", "12000000003", 3, 4},
+	}, merges: []string{"A1:A2", "B1:B2", "C1:F1", "G1:H1", "I1:J1", "K1:L1"}}))
+	row := r.Rows[0]
+	if len(r.Rows) != 1 || row.Outcome != Accepted || row.Village != "前进村" || row.Name != "张三" || row.FamilyPhone != "12000000002" || row.Responsible != "周敏" {
+		t.Errorf("%+v", r.Rows)
+	}
+}
