@@ -168,6 +168,9 @@ func headingWord(s string) bool {
 	if f, score := classify([]string{s}); f != "" && score > 0 && f != number {
 		return true
 	}
+	if oneOfMany.MatchString(w) {
+		return true
+	}
 	switch w {
 	case "本人", "家属", "姓名", "职务", "单位", "关系", "年月日", "年", "月", "日":
 		return true

@@ -170,7 +170,7 @@ func digitsLost(c *cell, text string) bool {
 // village also carries the village of the line above down to blank lines, where the roster writes it once.
 func (j *judgement) village() {
 	if c := j.cell(j.l, village); c != nil && !unknown(c.text) {
-		j.row.Village = placeName(c.text)
+		j.row.Village = VillageName(c.text)
 	} else if j.h.columns[village] == 0 {
 		j.row.Village = j.section
 	} else if !j.repeats && c == nil {
@@ -185,8 +185,6 @@ func (j *judgement) village() {
 		j.say(village, "village is missing", "缺少所在村（社区）")
 	}
 }
-
-func placeName(s string) string { return strings.ReplaceAll(tidy(s), " ", "") }
 
 func (j *judgement) tier() {
 	text := j.text(tier)

@@ -90,7 +90,7 @@ func (s *scan) leaveOut(l *line, why string) {
 func (s *scan) grid(g *grid, first int, h *heading) {
 	s.g, s.h, s.section, s.above, s.ditto = g, h, "", "", nil
 	if isVillage(g.sheet) {
-		s.section = tidy(g.sheet)
+		s.section = VillageName(g.sheet)
 	}
 	s.preamble(g.lines[:first])
 	if s.out.Columns == nil {
@@ -113,28 +113,21 @@ func (s *scan) grid(g *grid, first int, h *heading) {
 	}
 }
 
-var reportingUnit = regexp.MustCompile(`(?:填报|填表|上报|报送|编制|制表|填報|上報)?(?:单位|單位)(?:[（(][^）)]*[）)])?\s*[:：]\s*([^\s:：（(]+)`)
-
 // preamble reads what stands above the heading.
 func (s *scan) preamble(lines []line) {
 	for i := range lines {
 		l := &lines[i]
-		texts := make([]string, len(l.cells))
-		for j, c := range l.cells {
-			texts[j] = tidy(c.text)
-		}
-		text := strings.Join(texts, " ")
-		unit := reportingUnit.FindStringSubmatch(text)
+		unit, place := l.unit()
 		switch {
-		case unit != nil && s.out.Unit == "":
-			s.out.Unit = unit[1]
-		case unit == nil && s.out.Title == "":
-			s.out.Title = text
+		case unit != "" && s.out.Unit == "":
+			s.out.Unit = unit
+		case unit == "" && s.out.Title == "":
+			s.out.Title = l.joined()
 		default:
 			s.leaveOut(l, "above the heading")
 		}
-		if unit != nil && isVillage(unit[1]) && s.section == "" {
-			s.section = unit[1]
+		if place != "" && s.section == "" {
+			s.section = place
 		}
 	}
 }
@@ -156,8 +149,7 @@ func (s *scan) line(l *line) {
 		s.leaveOut(l, "continues the person above")
 		return
 	}
-	if s.h.columns[village] == 0 && len(l.cells) == 1 && isVillage(l.cells[0].text) {
-		s.section = sectionVillage(l.cells[0].text)
+	if s.namesVillage(l, hasID) {
 		s.leaveOut(l, "names the village of the lines below")
 		return
 	}
@@ -167,12 +159,28 @@ func (s *scan) line(l *line) {
 	}
 	if filledName == nil && filledID == nil && s.otherFields(l) < 2 {
 		if v := l.at(s.h.columns[village]); v != nil {
-			s.above = placeName(v.text) // the village stands alone on the first line of its block
+			s.above = VillageName(v.text) // the village stands alone on the first line of its block
 		}
 		s.leaveOut(l, "no person on it")
 		return
 	}
 	s.out.Rows = append(s.out.Rows, s.judge(l))
+}
+
+// namesVillage takes the village from a line that is there to name it: in a list without a column for it, or over the next
+// of several lists in one sheet.
+func (s *scan) namesVillage(l *line, hasID bool) bool {
+	if hasID {
+		return false
+	}
+	_, place := l.unit()
+	if place == "" && s.h.columns[village] == 0 {
+		place = l.section()
+	}
+	if place != "" {
+		s.section = place
+	}
+	return place != ""
 }
 
 // otherFields counts the cells on a line itself that say something of a person.
@@ -219,12 +227,6 @@ func notPerson(l *line, h *heading) string {
 	}
 	return ""
 }
-
-var villageName = regexp.MustCompile(`^(?:第?[一二三四五六七八九十\d]+[、.．])?\s*(\S{1,12}?(?:村|社区|居委会|村委会))(?:[（(].*[）)])?[:：]?$`)
-
-func isVillage(s string) bool { return villageName.MatchString(tidy(s)) }
-
-func sectionVillage(s string) string { return villageName.FindStringSubmatch(tidy(s))[1] }
 
 // repeatsVillage says whether each line names its village, so that a blank one is a village that is missing, or a village
 // is written once for the lines below it. Text exported from merged cells is of the second kind, and names a village

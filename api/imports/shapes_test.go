@@ -62,3 +62,41 @@ func TestGroups(t *testing.T) {
 		t.Errorf("%+v", r.Rows)
 	}
 }
+
+// Ensure that a village is one village however a list writes it.
+func TestVillageName(t *testing.T) {
+	for in, want := range map[string]string{
+		"前进村": "前进村", " 前 进 村 ": "前进村", "前进村村委会": "前进村", "前进村委会": "前进村", "前进村民委员会": "前进村", "前进村村民委员会": "前进村",
+		"灯塔社区居委会": "灯塔社区", "灯塔社区居民委员会": "灯塔社区", "示范镇前进村": "前进村", "示范县示范镇前进村村委会": "前进村", "河东街道灯塔社区": "灯塔社区",
+		"前进村（12人）": "前进村", "前进村\n(12人)": "前进村", "前进村12人": "前进村", "前进村3组": "前进村", "前进村第三村民小组": "前进村", "一、前进村": "前进村",
+		"（二）前进村（共5人）": "前进村", "1.前进村": "前进村", "所属村：前进村": "前进村",
+		// These are names of their own, or none.
+		"古镇村": "古镇村", "石桥镇村": "石桥镇村", "三里村": "三里村", "新村": "新村", "灯塔居委会": "灯塔居委会", "前进": "前进", "示范镇": "示范镇", "派出所": "派出所",
+	} {
+		if got := VillageName(in); got != want || VillageName(got) != got {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Ensure that of several lists below each other in one sheet each speaks for its own village, that sections and sheets
+// name theirs in any of the usual ways, and that nobody gets the village of the list above.
+func TestVillageOfList(t *testing.T) {
+	head := []any{"序号", "姓名", "公民身份号码", "管控级别"}
+	r := read(t, workbookOf(t,
+		sheetOf{name: "1.石桥村（1人）", rows: [][]any{head, {1, "张三", idA, "严格"}}},
+		sheetOf{name: "全镇", rows: [][]any{
+			{"花名册"}, {"填报单位：前进村"}, head, {1, "李四", idB, "重点"}, {"合计", "1人"}, nil,
+			{"花名册"}, {"填报单位：双河村村委会（盖章）"}, head, {1, "王五", idC, "一般"}, nil,
+			{"单位：示范镇灯塔社区", nil, nil, "2026年9月28日"}, head, {1, "赵六", idD, "一般"}, nil,
+			{"村（社区）：青龙村", nil, "填报时间：2026年9月28日"}, {"三、光明村", "共1人"}, {1, "钱七", idE, "一般"},
+		}}))
+	want := []string{"石桥村", "前进村", "双河村", "灯塔社区", "光明村"}
+	var got []string
+	for _, row := range r.Rows {
+		got = append(got, row.Village)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q; %q", got, want, r.Ignored)
+	}
+}

@@ -255,11 +255,11 @@ func (r *records) settled(ctx context.Context) error {
 // importer takes rosters in, finding villages and officers in the views.
 func (r *records) importer() *imports.Importer { return &imports.Importer{Exec: r.exec, Dir: r} }
 
-// VillagesNamed lists the villages and communities of a name.
+// VillagesNamed lists the villages and communities of a name, which rosters write without township and committee.
 func (r *records) VillagesNamed(ctx context.Context, name string) (ids []uuid.UUID, err error) {
 	all, _, err := r.views.Units(ctx)
 	for _, u := range all {
-		if u.Name == name && u.Sort.Residential() {
+		if (u.Name == name || imports.VillageName(u.Name) == name) && u.Sort.Residential() {
 			ids = append(ids, u.ID)
 		}
 	}
