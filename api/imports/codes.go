@@ -6,15 +6,25 @@ import (
 	"yidang/domain/person"
 )
 
-// readTier knows the words of D-09 to D-11 with and without their endings. Other scales (一级, A类, 高风险) are not
-// translated: who decides about a person's tier must have meant one of ours (S-15).
+// readTier knows the words of D-09 to D-11 with and without their endings, and with another scale beside them in brackets:
+// 严格管理（一级）, 一级（严格）. Other scales alone (一级, A类, 高风险) are not translated: who decides about a person's tier
+// must have meant one of ours (S-15).
 func readTier(s string) (string, bool) {
-	w := word(s)
-	for _, ending := range []string{"人员", "对象", "管理", "管控", "关注", "类", "级", "型"} {
-		w = strings.TrimSuffix(w, ending)
+	w := strings.Trim(numbering.ReplaceAllString(word(s), ""), "。.,;")
+	if t, ok := tierWord(brackets.ReplaceAllString(w, "")); ok {
+		return t, true
 	}
-	for _, ending := range []string{"管理", "管控", "关注"} { // 重点管理类
-		w = strings.TrimSuffix(w, ending)
+	return tierWord(strings.Trim(strings.Join(brackets.FindAllString(w, -1), ""), "()[]【】〔〕"))
+}
+
+var tierEndings = []string{"人员", "对象", "管理", "管控", "关注", "类别", "级别", "类", "级", "型", "性", "人"}
+
+func tierWord(w string) (string, bool) {
+	for before := ""; before != w; { // 重点管理类, 一般性管理
+		before = w
+		for _, ending := range tierEndings {
+			w = strings.TrimSuffix(w, ending)
+		}
 	}
 	switch w {
 	case "严格", "严管", "严控", "从严":

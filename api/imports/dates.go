@@ -110,17 +110,17 @@ func plainDate(s string) (date, bool) {
 }
 
 var (
-	separated = regexp.MustCompile(`^(\d{4}|\d{2})[年./\-、,](\d{1,2})(?:[月./\-、,](?:(\d{1,2})[日号.]?)?)?$`)
+	separated = regexp.MustCompile(`^(\d{4}|\d{2})[年./\\·\-、,](\d{1,2})(?:[月./\\·\-、,](?:(\d{1,2})[日号.]?)?)?$`)
 	yearOnly  = regexp.MustCompile(`^(\d{4})年?$`)
 	timeOfDay = regexp.MustCompile(`[t ]?\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(z|[+-]\d{2}:?\d{2})?$`)
-	about     = regexp.MustCompile(`^(大?约|大概)|(左右|前后|许|初|底|末|年?间)$`)
-	hanNumber = regexp.MustCompile(`^[〇零一二三四五六七八九十]+年`)
+	about     = regexp.MustCompile(`^(大?约|大概)|(左右|前后|许|初|底|末|年?间|[上中下]旬|星期.|周.|[上下]午|\([^()]*\))$`)
+	hanNumber = regexp.MustCompile(`^[〇零一二三四五六七八九十0]+年`)
 )
 
 // parseDate reads a date as people write it. Of a period (2025.8.2至2028.8.1) it is the first day.
 func parseDate(s string) (date, bool) {
 	s = strings.ToLower(tidy(s))
-	s = strings.NewReplacer("．", ".", "。", ".", "／", "/", "—", "-", "–", "−", "，", ",", "：", ":", "o", "〇", "○", "〇", "Ｏ", "〇").Replace(s)
+	s = strings.NewReplacer("．", ".", "。", ".", "／", "/", "—", "-", "–", "−", "，", ",", "：", ":", "（", "(", "）", ")", "o", "〇", "○", "〇", "Ｏ", "〇").Replace(s)
 	s = timeOfDay.ReplaceAllString(s, "")
 	s = strings.ReplaceAll(s, " ", "")
 	if from, _, found := strings.Cut(s, "至"); found {
@@ -159,6 +159,21 @@ func parseDate(s string) (date, bool) {
 	return plainDate(s)
 }
 
+var (
+	dayInText   = regexp.MustCompile(`(\d{4}|\d{2})[年./\-](\d{1,2})([月./\-](\d{1,2}[日号]?)?)?`)
+	aboutResult = regexp.MustCompile(`^[阴陰阳陽性反应尿毛发检測测结果为呈唾液现场:：,，、()（）/;；+\- ]*$`)
+)
+
+// withoutResult is the date in a cell that also tells the result of the test: 阴性（2026.3.5）, 2026年3月5日尿检阴性.
+func withoutResult(s string) string {
+	s = tidy(s)
+	day := dayInText.FindString(s)
+	if rest := strings.Replace(s, day, "", 1); aboutResult.MatchString(rest) {
+		return day
+	}
+	return s
+}
+
 // hanDate turns 二〇二五年十二月三十一日 into 2025年12月31日: a year is read digit by digit, month and day as numbers.
 func hanDate(s string) string {
 	var b strings.Builder
@@ -166,7 +181,7 @@ func hanDate(s string) string {
 	for _, r := range s {
 		d := strings.IndexRune("零一二三四五六七八九十", r) / len("零")
 		switch {
-		case r == '〇':
+		case r == '〇', r == '0':
 			b.WriteByte('0')
 		case strings.ContainsRune("年月日号", r):
 			if part == 10 { // 十月, 二十日: nothing followed the ten

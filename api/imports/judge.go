@@ -3,6 +3,7 @@ package imports
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,11 +127,15 @@ func (j *judgement) name() {
 // exactDigits is how many decimal digits a number in a spreadsheet keeps.
 const exactDigits = 15
 
+// aroundID is what keeps a spreadsheet from making a number of a citizen id when it is typed with a Chinese keyboard, and
+// the word for what it is.
+var aroundID = regexp.MustCompile(`^[\s’‘＇′\x60´'"“”]+|^(公民)?身份(证|证号|证号码|号码)[:：]`)
+
 func (j *judgement) citizenID() {
 	c := j.cell(j.l, citizenID)
 	text := ""
 	if c != nil && !unknown(c.text) {
-		text = c.text
+		text = aroundID.ReplaceAllString(c.text, "")
 	}
 	if digitsLost(c, text) {
 		j.reject(citizenID, "citizen id was typed as a number, so its last digits are lost", "公民身份号码以数字格式录入，末几位已丢失")
@@ -265,9 +270,12 @@ func (j *judgement) date(f field, en, zh string) (date, bool) {
 	if c == nil || unknown(c.text) {
 		return date{}, false
 	}
-	if f == testDate && j.h.columns[testResult] == 0 {
-		text := strings.TrimRight(word(c.text), "()阴阳性反应:，,、")
-		c = &cell{text: text, number: c.number, value: c.value, date: c.date}
+	if f == testDate && !c.number {
+		text := withoutResult(c.text)
+		if unknown(text) && j.h.columns[testResult] == 0 {
+			return date{}, false // the result alone
+		}
+		c = &cell{text: text}
 	}
 	d, ok := readDate(c, j.g.date1904)
 	if !ok {

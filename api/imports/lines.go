@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"yidang/domain/person"
 	"yidang/domain/record"
 )
 
@@ -164,7 +165,32 @@ func (s *scan) line(l *line) {
 		s.leaveOut(l, "no person on it")
 		return
 	}
+	if !hasID && s.nobody(l, filledName, filledID) {
+		s.leaveOut(l, "no person on it")
+		return
+	}
 	s.out.Rows = append(s.out.Rows, s.judge(l))
+}
+
+// nobody recognises what else stands below a list (以上情况属实, 村委会（盖章）, a row of dots): a line without a running number,
+// a citizen id or a tier, and with hardly anything else, on which the name is none.
+func (s *scan) nobody(l *line, filledName, filledID *cell) bool {
+	if filledID != nil && !unknown(filledID.text) && digits(filledID.text) > 5 || s.otherFields(l) > 3 {
+		return false
+	}
+	if n := l.at(s.h.columns[number]); n != nil && isCount(n.text) {
+		return false
+	}
+	if c := s.cell(l, tier); c != nil {
+		if _, ok := readTier(c.text); ok {
+			return false
+		}
+	}
+	if filledName == nil {
+		return true
+	}
+	n, err := person.NormalizeName(filledName.text)
+	return err != nil || utf8.RuneCountInString(n) > 4 && !strings.Contains(n, "·")
 }
 
 // namesVillage takes the village from a line that is there to name it: in a list without a column for it, or over the next
@@ -187,7 +213,7 @@ func (s *scan) namesVillage(l *line, hasID bool) bool {
 func (s *scan) otherFields(l *line) int {
 	n := 0
 	for f, col := range s.h.columns {
-		if f != number && f != village && f != note && f != "" && l.at(col) != nil {
+		if c := l.at(col); f != number && f != village && f != note && f != "" && c != nil && !unknown(c.text) {
 			n++
 		}
 	}
@@ -195,11 +221,14 @@ func (s *scan) otherFields(l *line) int {
 }
 
 var (
-	sums  = regexp.MustCompile(`^(.*[村区镇乡]|本页|本村|本组|全村|全镇|全部|人员|以上)?(小计|合计|总计|累计|共计|总数|汇总)`)
-	count = regexp.MustCompile(`^共\d+(人|名|条|户)`)
-	notes = regexp.MustCompile(`^(注|附注|备注|说明|填表说明|填报说明|填写说明)[:：;；、.．\d一(（]|^(注|附注|说明|填表说明|填报说明)$|^以下空白|^以下无|^第\d+页|^共\d+页|^打印`)
-	signs = regexp.MustCompile(`^\S{0,8}(人|长|员|领导|日期|时间|电话|单位|签字|签名|盖章|所)([(（][^)）]*[)）])?[:：]`)
-	model = regexp.MustCompile(`^(填写)?(示例|样例|范例|例)$`)
+	sums    = regexp.MustCompile(`^(.*[村区镇乡]|本页|本村|本组|全村|全镇|全部|人员|以上)?(小计|合计|总计|累计|共计|总数|汇总)`)
+	figures = regexp.MustCompile(`^(总|全镇|全村|人员)?人数$|^其中`)
+	count   = regexp.MustCompile(`^共\d+(人|名|条|户)`)
+	notes   = regexp.MustCompile(`^(注|附注|备注|说明|填表说明|填报说明|填写说明)[:：;；、.．\d一(（]|^(注|附注|备注|说明|填表说明|填报说明)$|^以下空白|^以下无|^第\d+页|^共\d+页|^打印`)
+	signs   = regexp.MustCompile(`^\S{0,8}(人|长|员|领导|日期|时间|电话|单位|签字|签名|盖章|所|制表|填表|审核|复核|审批|经办)([(（][^)）]*[)）])?[:：]`)
+	// signers are those words in a cell of their own (填表人 | 王海燕 | 审核人 | 李建国).
+	signers = regexp.MustCompile(`^(单位|部门)?(填表|填报|制表|审核|审批|复核|负责|经办|主管|分管|主要|联系|校对|统计)(人|人员|领导|单位|日期|时间)?(签字|签名|盖章)?([(（][^)）]*[)）])?$`)
+	model   = regexp.MustCompile(`^(填写)?(示例|样例|范例|例)$`)
 )
 
 func subtotal(s string) bool {
@@ -212,11 +241,11 @@ func notPerson(l *line, h *heading) string {
 	for i, c := range l.cells {
 		w := strings.ReplaceAll(tidy(c.text), " ", "")
 		// A person's own remarks may begin in any way; the line itself is named in its first cells.
-		early := i == 0 || c.col == h.columns[name] || c.col == h.columns[village]
+		early := i == 0 || len(l.cells) == 1 || c.col == h.columns[name] || c.col == h.columns[village]
 		switch {
-		case early && subtotal(c.text):
+		case early && (subtotal(c.text) || figures.MatchString(w)):
 			return "subtotal"
-		case i == 0 && notes.MatchString(w):
+		case i == 0 && (notes.MatchString(w) || signers.MatchString(w)):
 			return "note"
 		case (i == 0 || l.at(h.columns[name]) == nil) && c.col != h.columns[note] && signs.MatchString(w):
 			return "note"

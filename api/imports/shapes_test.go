@@ -100,3 +100,71 @@ func TestVillageOfList(t *testing.T) {
 		t.Errorf("got %q, want %q; %q", got, want, r.Ignored)
 	}
 }
+
+// Ensure that a tier is read with the other endings and scales that offices write beside it, and no other scale for it.
+func TestTierWords(t *testing.T) {
+	for in, want := range map[string]string{
+		"重点（二级）": TierPriority, "严格管理（一级）": TierStrict, "一级（严格）": TierStrict, "一般性管理": TierGeneral, "重点人": TierPriority, "严格管理类别": TierStrict,
+		"严格。": TierStrict, "一般级别": TierGeneral, "1.严格": TierStrict, "一般（原重点）": TierGeneral, "重点管理级": TierPriority,
+		"一级": "", "高风险": "", "重点/严格": "", "非重点": "", "高风险（拟严格）": "", "待定": "", "管理": "",
+	} {
+		if got, ok := readTier(in); got != want || ok != (want != "") {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}
+
+// Ensure that what stands below a list is nobody, and that a person of whom little is known stays one.
+func TestFoot(t *testing.T) {
+	head := []any{"序号", "村", "姓名", "性别", "身份证号", "管控等级", "电话", "备注"}
+	for _, foot := range [][]any{
+		{nil, nil, "以上情况属实"}, {nil, nil, "村委会（盖章）"}, {"填表人", "王海燕", "审核人", "李建国"}, {"备注", nil, "本表一式两份"}, {"制表：王海燕", nil, nil, nil, "审核：李建国"},
+		{"其中", nil, "男1人", nil, "女1人"}, {"其中：男", 1, "女", 1}, {"前进村", nil, "2人"}, {"…", "…", "…", "…", "…", "…"}, {"单位主要领导", nil, "王海燕", "分管领导", nil, "李建国"},
+		{nil, nil, nil, nil, nil, nil, nil, "合计：2人"}, {"人数", nil, 2}, {"总人数", nil, "2人"},
+	} {
+		r := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{head, {1, "前进村", "张三", "男", idA, "严格"}, foot}}))
+		if len(r.Rows) != 1 || len(r.Ignored) != 1 {
+			t.Errorf("%q: %+v", foot, r.Rows)
+		}
+	}
+	for _, person := range [][]any{{2, nil, "李四（已故）"}, {nil, nil, "李四"}, {nil, nil, "李四（女）", nil, nil, "一般"}, {nil, nil, "？", nil, idB}, {nil, nil, "阿依古丽·买买提", "女"}} {
+		r := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{head, {1, "前进村", "张三", "男", idA, "严格"}, person}}))
+		if len(r.Rows) != 2 || r.Rows[1].Outcome != Rejected {
+			t.Errorf("%q: %+v", person, r.Ignored)
+		}
+	}
+}
+
+// Ensure that a citizen id typed with a Chinese keyboard's quotation mark before it is read.
+func TestAroundCitizenID(t *testing.T) {
+	for _, before := range []string{"’", "‘", "`", "＇", "“", "身份证号：", "公民身份号码:"} {
+		r := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{plain, {1, "甲村", "张三", "男", before + idA, "严格"}}}))
+		if r.Rows[0].Outcome != Accepted || r.Rows[0].CitizenID != idA {
+			t.Errorf("%s: %s", before, why(r.Rows[0]))
+		}
+	}
+}
+
+// Ensure that the date of a test is read beside its result and other remarks, in whichever column they stand.
+func TestDateOfTest(t *testing.T) {
+	for in, want := range map[string]string{
+		"2026.3.5阴性": "2026-03-05", "阴性（2026.3.5）": "2026-03-05", "2026年3月5日，阴性": "2026-03-05", "2026.3.5（-）": "2026-03-05", "2026年3月5日尿检阴性": "2026-03-05",
+		"2026年3月5日（现场）": "2026-03-05", "2026年3月5日上午": "2026-03-05", "2026年03月05日 星期四": "2026-03-05", "2026年3月上旬": "2026-03", "2026\\3\\5": "2026-03-05",
+		"2026·3·5": "2026-03-05", "二0二六年三月五日": "2026-03-05",
+	} {
+		both := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{plain, {1, "甲村", "张三", "男", idA, "严格", in, "阴性"}}})).Rows[0]
+		one := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{{"村", "姓名", "身份证号", "等级", "最近一次尿检情况"}, {"甲村", "张三", idA, "严格", in}}})).Rows[0]
+		if both.Outcome != Accepted || both.LastTestDate != want || one.Outcome != Accepted || one.LastTestDate != want {
+			t.Errorf("%s: %s %s, %s %s", in, both.LastTestDate, why(both), one.LastTestDate, why(one))
+		}
+	}
+	for _, in := range []string{"2026.13.40", "2026.3.5.1.2", "2026年3月5日、2026年6月5日", "阴性", "3/5/2026"} {
+		if r := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{plain, {1, "甲村", "张三", "男", idA, "严格", in, "阴性"}}})); r.Rows[0].Outcome != AcceptedWithWarning {
+			t.Errorf("%s: %s", in, r.Rows[0].LastTestDate)
+		}
+	}
+	r := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{{"村", "姓名", "身份证号", "等级", "尿检情况"}, {nil, nil, nil, nil, "一季度", "二季度"}, {"甲村", "张三", idA, "严格", "阴性", "未检"}}, merges: []string{"E1:F1"}}))
+	if len(r.Rows) != 1 || r.Rows[0].Outcome != Accepted {
+		t.Errorf("by quarter: %+v", r.Rows)
+	}
+}
