@@ -182,6 +182,8 @@ func TestReadRefuses(t *testing.T) {
 		"xls":               {[]byte("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1rest"), small, ".xls"},
 		"cut":               {good[:len(good)/2], small, "damaged"},
 		"picture":           {[]byte("\x89PNG\r\n\x1a\n\x00\x00"), small, "neither a workbook nor text"},
+		"web page":          {[]byte("\xEF\xBB\xBF\r\n<html><table><tr><td>姓名</td></tr></table></html>"), small, "web page"},
+		"pdf":               {[]byte("%PDF-1.4\n1 0 obj"), small, "document"},
 		"latin":             {[]byte("name;id\nM\xffller;1\n"), small, "neither UTF-8 nor GB18030"},
 		"other text":        {[]byte("Dear office,\nplease find attached\n"), small, "no heading"},
 		"no tier":           {[]byte("姓名,身份证号\n张三,1\n"), small, "management tier"},

@@ -35,7 +35,7 @@ type Limits struct {
 
 // DefaultLimits fit a whole county (the largest roster known to us has some thousand lines).
 func DefaultLimits() Limits {
-	return Limits{Bytes: 10 << 20, Unzipped: 100 << 20, Rows: 20_000}
+	return Limits{Bytes: 10 << 20, Unzipped: 100 << 20, Rows: 50_000}
 }
 
 // Outcome is what becomes of a row. The commit step may turn Accepted into Duplicate when there is a file already.
@@ -154,6 +154,11 @@ func Read(r io.ReaderAt, size int64, name string, limits Limits) (*Roster, error
 	case bytes.HasPrefix(head, []byte{0xD0, 0xCF, 0x11, 0xE0}):
 		err = fileProblem("the file is an old .xls workbook or is protected by a password", "文件为旧版.xls或已加密",
 			"open it, remove the password and save it as .xlsx")
+	case bytes.HasPrefix(head, []byte("%PDF")), bytes.HasPrefix(head, []byte(`{\rtf`)):
+		err = fileProblem("the file is a document and no workbook", "文件是文档，不是表格", "copy the table into a workbook and save it as .xlsx")
+	case bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF")), " \t\r\n"), []byte("<")):
+		err = fileProblem("the file is a web page or XML under the name of a workbook, as some systems export", "文件实为网页或XML，不是.xlsx格式",
+			"open it in a spreadsheet program and save it as .xlsx")
 	case size == 0:
 		err = fileProblem("the file is empty", "文件为空", "choose the roster")
 	default:

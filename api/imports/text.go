@@ -13,7 +13,7 @@ import (
 	"yidang/domain/record"
 )
 
-// readText reads comma-, tab- or semicolon-separated text in UTF-8, UTF-16 (Excel's "Unicode text") or GB18030 (what
+// readText reads comma-, tab-, semicolon- or bar-separated text in UTF-8, UTF-16 (Excel's "Unicode text") or GB18030 (what
 // Chinese Excel writes as CSV).
 func readText(r io.ReaderAt, size int64, allowance *budget, out *Roster) error {
 	raw, err := io.ReadAll(io.NewSectionReader(r, 0, size))
@@ -29,7 +29,7 @@ func readText(r io.ReaderAt, size int64, allowance *budget, out *Roster) error {
 	}
 	// The separator is the one with which a heading is found: a roster in which addresses hold commas may well be
 	// separated by tabs. The rest of the allowance is for one reading, since only one is kept.
-	separators := []byte{',', '\t', ';'}
+	separators := []byte{',', '\t', ';', '|'}
 	if len(text) > 5 && strings.EqualFold(text[:4], "sep=") { // a hint to Excel, which does not count its line either
 		separators = []byte{text[4]}
 		_, text, _ = strings.Cut(text, "\n")
