@@ -17,6 +17,7 @@ type heading struct {
 	columns map[field]int // column of each field
 	all     []Column
 	texts   map[int]string // heading of each column, for reasons
+	ticked  map[int]string // tier of each column where one of several is ticked
 }
 
 // headingAt says whether a heading begins at a line: the name and the citizen id stand within the next lines, and
@@ -168,7 +169,7 @@ func headingWord(s string) bool {
 	if f, score := classify([]string{s}); f != "" && score > 0 && f != number {
 		return true
 	}
-	if oneOfMany.MatchString(w) {
+	if _, isTier := readTier(s); isTier || oneOfMany.MatchString(w) {
 		return true
 	}
 	switch w {
@@ -185,7 +186,7 @@ func headingWord(s string) bool {
 
 // assign reads lines first to last as a heading.
 func assign(g *grid, first, last int) *heading {
-	h := &heading{last: last, columns: map[field]int{}, texts: map[int]string{}}
+	h := &heading{last: last, columns: map[field]int{}, texts: map[int]string{}, ticked: map[int]string{}}
 	columns := map[int]bool{}
 	for i := first; i <= last; i++ {
 		if i > first && numbersColumns(&g.lines[i]) {
@@ -215,6 +216,9 @@ func assign(g *grid, first, last int) *heading {
 		}
 		h.texts[col] = strings.Join(path, "/")
 		f, score := classify(path)
+		if t, ok := tickedTier(path); ok {
+			f, score, h.ticked[col] = tier, 3, t
+		}
 		if score > scores[f] {
 			delete(reads, h.columns[f])
 			scores[f], h.columns[f], reads[col] = score, col, f
@@ -226,6 +230,17 @@ func assign(g *grid, first, last int) *heading {
 		}
 	}
 	return h
+}
+
+// tickedTier is the tier of a column that is one of several under 管理类别, in which the right one is ticked.
+func tickedTier(path []string) (string, bool) {
+	last := len(path) - 1
+	if last < 1 {
+		return "", false
+	}
+	f, _ := classify(path[:last])
+	t, ok := readTier(path[last])
+	return t, ok && f == tier
 }
 
 // headingPath is the texts over a column from top to bottom, each once.

@@ -194,6 +194,10 @@ func (j *judgement) village() {
 func (j *judgement) tier() {
 	text := j.text(tier)
 	t, ok := readTier(text)
+	if len(j.h.ticked) > 1 {
+		t, text = j.ticked()
+		ok = t != ""
+	}
 	switch {
 	case ok:
 		j.row.Tier = t
@@ -203,6 +207,23 @@ func (j *judgement) tier() {
 		j.reject(tier, "management tier is unknown", "管理类别无法识别")
 	}
 }
+
+// ticked is the one tier that is ticked. Of two nobody can tell which was meant.
+func (j *judgement) ticked() (t, text string) {
+	for col, of := range j.h.ticked {
+		c := j.g.filled(j.l, col)
+		switch {
+		case c == nil || unknown(c.text) || isTick(c.text, "×", "✗", "✘", "x", "否", "0"):
+		case t != "" || text != "" || !isTick(c.text, "√", "✓", "✔", "☑", "v", "是", "1", "●", "○", "◎", "★", "*", "对"):
+			return "", "several"
+		default:
+			t, text = of, c.text
+		}
+	}
+	return t, text
+}
+
+func isTick(s string, marks ...string) bool { return slices.Contains(marks, strings.ToLower(tidy(s))) }
 
 // meetEarlier compares with the rows above by citizen id: the same person again is a duplicate, another name under the
 // same number is a contradiction that only the office can resolve. A row that was rejected keeps nobody from being

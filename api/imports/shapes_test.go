@@ -168,3 +168,15 @@ func TestDateOfTest(t *testing.T) {
 		t.Errorf("by quarter: %+v", r.Rows)
 	}
 }
+
+// Ensure that a tier that is ticked in one of three columns is read, and of two ticks neither.
+func TestTickedTier(t *testing.T) {
+	for want, ticks := range map[string][]any{TierStrict: {"√"}, TierPriority: {nil, "✓", "×"}, TierGeneral: {"/", nil, "是"}, "several": {"√", "√"}, "none": {nil}, "unclear": {"?"}} {
+		r := read(t, workbookOf(t, sheetOf{name: "表", rows: [][]any{{"村", "姓名", "身份证号", "管理类别"}, {nil, nil, nil, "严格", "重点", "一般"},
+			append([]any{"甲村", "张三", idA}, ticks...)}, merges: []string{"A1:A2", "B1:B2", "C1:C2", "D1:F1"}}))
+		row := r.Rows[len(r.Rows)-1]
+		if len(r.Rows) != 1 || row.Tier != want && (row.Tier != "" || row.Outcome != Rejected) {
+			t.Errorf("%s: %+v", want, r.Rows)
+		}
+	}
+}
