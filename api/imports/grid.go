@@ -17,6 +17,7 @@ type cell struct {
 	number bool    // stored as a number: a citizen id among these has lost its last digits
 	value  float64 // when number
 	date   bool    // when number: the number format shows a date
+	struck bool    // shown with a line through it
 }
 
 // line is one row with anything in it; cells ascend by column.

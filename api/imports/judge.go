@@ -122,6 +122,9 @@ func (j *judgement) name() {
 	if j.row.Name, err = person.NormalizeName(text); err != nil {
 		j.refuse(name, err)
 	}
+	if c := j.l.at(j.h.columns[name]); c != nil && c.struck { // who is crossed off is no longer on the list, and a record cannot be taken back
+		j.reject(name, "the name is struck out; delete the line, or take the line through it away", "姓名已用删除线划去，请删除该行或取消删除线")
+	}
 }
 
 // exactDigits is how many decimal digits a number in a spreadsheet keeps.

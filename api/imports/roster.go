@@ -9,6 +9,7 @@
 //     an earlier row gives to another name, since nobody can tell here which of the two is right.
 //   - What is contradictory or unreadable beside that is left out with a warning; what is merely absent ("不详", "未检", an
 //     empty cell) is not worth one. A missing village is, and Check rejects the row: no officer would be responsible.
+//   - Who is struck out is rejected, to be told by the office; lines that a filter hides are read, hidden sheets are not.
 //   - Nothing depends on the day on which a roster is read, except that nobody is born in the future.
 package imports
 

@@ -1,9 +1,13 @@
 package imports
 
 import (
+	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/xuri/excelize/v2"
 )
 
 // idD is a man, idE a woman.
@@ -178,5 +182,23 @@ func TestTickedTier(t *testing.T) {
 		if len(r.Rows) != 1 || row.Tier != want && (row.Tier != "" || row.Outcome != Rejected) {
 			t.Errorf("%s: %+v", want, r.Rows)
 		}
+	}
+}
+
+// Ensure that who is crossed off the list is not registered, and that a line that a filter hides is read.
+func TestStruckOut(t *testing.T) {
+	f, err := excelize.OpenReader(bytes.NewReader(workbookOf(t, sheetOf{name: "表", rows: [][]any{{"村", "姓名", "身份证号", "管理类别"}, {"甲村", "张三", idA, "严格"}, {"甲村", "李四", idB, "严格"}}})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	style, err := f.NewStyle(&excelize.Style{Font: &excelize.Font{Strike: true}})
+	var b bytes.Buffer
+	if err := errors.Join(err, f.SetCellStyle("表", "A2", "D2", style), f.SetRowVisible("表", 3, false), f.Write(&b)); err != nil {
+		t.Fatal(err)
+	}
+	r := read(t, b.Bytes())
+	if len(r.Rows) != 2 || r.Rows[0].Outcome != Rejected || r.Rows[0].Why[0].Cell != "B2" || r.Rows[1].Outcome != Accepted {
+		t.Errorf("%+v", r.Rows)
 	}
 }

@@ -117,6 +117,12 @@ func (p *sheetReader) end(name string) error {
 	return nil
 }
 
+// styled says whether the format of the cell is one of those.
+func (p *sheetReader) styled(formats []bool) bool {
+	s, err := strconv.Atoi(p.style)
+	return err == nil && s >= 0 && s < len(formats) && formats[s]
+}
+
 // cell ends a cell: its value is the cached one where there is a formula.
 func (p *sheetReader) cell() error {
 	c := cell{col: p.col, text: p.value.String()}
@@ -138,11 +144,10 @@ func (p *sheetReader) cell() error {
 		if v, err := strconv.ParseFloat(strings.TrimSpace(c.text), 64); err == nil && !math.IsInf(v, 0) && !math.IsNaN(v) {
 			c.number, c.value = true, v
 			c.text = strconv.FormatFloat(v, 'f', -1, 64)
-			if s, err := strconv.Atoi(p.style); err == nil && s >= 0 && s < len(p.w.dates) {
-				c.date = p.w.dates[s]
-			}
+			c.date = p.styled(p.w.dates)
 		}
 	}
+	c.struck = p.styled(p.w.struck)
 	c.text = cleanCell(c.text)
 	if c.text == "" || c.col > maxColumn {
 		return nil

@@ -66,6 +66,7 @@ type workbook struct {
 	date1904  bool
 	shared    []string // shared strings, by index
 	dates     []bool   // cell formats, by index: whether they show a date
+	struck    []bool   // likewise: whether they strike the text out
 }
 
 type sheet struct {
@@ -224,14 +225,25 @@ func unescape(s string) string {
 	})
 }
 
-// readStyles finds out which cell formats show a number as a date.
+// readStyles finds out which cell formats show a number as a date, and which strike the text out.
 func (w *workbook) readStyles(name string) error {
 	codes := map[string]string{} // number format id → code
-	inCells := false
+	inCells, inFonts := false, false
+	var fonts []bool // by index: struck out
 	err := w.tokens(name, func(t xml.Token) error {
 		switch e := t.(type) {
 		case xml.StartElement:
 			switch e.Name.Local {
+			case "fonts":
+				inFonts = true
+			case "font":
+				if inFonts {
+					fonts = append(fonts, false)
+				}
+			case "strike":
+				if v := attr(e, "val"); inFonts && len(fonts) > 0 && v != "0" && v != "false" {
+					fonts[len(fonts)-1] = true
+				}
 			case "numFmt":
 				codes[attr(e, "numFmtId")] = attr(e, "formatCode")
 			case "cellXfs":
@@ -240,11 +252,16 @@ func (w *workbook) readStyles(name string) error {
 				if inCells {
 					id := attr(e, "numFmtId")
 					w.dates = append(w.dates, showsDate(id, codes[id]))
+					font, err := strconv.Atoi(attr(e, "fontId"))
+					w.struck = append(w.struck, err == nil && font >= 0 && font < len(fonts) && fonts[font])
 				}
 			}
 		case xml.EndElement:
-			if e.Name.Local == "cellXfs" {
+			switch e.Name.Local {
+			case "cellXfs":
 				inCells = false
+			case "fonts":
+				inFonts = false
 			}
 		}
 		return nil
