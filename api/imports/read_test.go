@@ -165,6 +165,34 @@ func TestText(t *testing.T) {
 	}
 }
 
+// Ensure that the workbook is found where the package says that it is.
+func TestReadWorkbookOfAnotherName(t *testing.T) {
+	raw, _ := generate(t, GenerateOptions{Rows: 30})
+	want := read(t, raw)
+	from, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string]string{}
+	for _, f := range from.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts[strings.ReplaceAll(f.Name, "workbook.xml", "workbook22.xml")] = strings.ReplaceAll(string(content), "workbook.xml", "workbook22.xml")
+	}
+	if parts["xl/workbook22.xml"] == "" {
+		t.Fatal("nothing was renamed")
+	}
+	if got := read(t, zipOf(t, parts)); !slices.Equal(got.Judgements(), want.Judgements()) {
+		t.Errorf("got %+v, want %+v", got.Judgements(), want.Judgements())
+	}
+}
+
 // Ensure that each file that cannot be read is refused by a problem that says what to do, and that limits hold.
 func TestReadRefuses(t *testing.T) {
 	good, _ := generate(t, GenerateOptions{Rows: 30})
@@ -191,6 +219,9 @@ func TestReadRefuses(t *testing.T) {
 		"open quote":        {[]byte("姓名,身份证号,管理类别\n\"张三,1,严格\n"), small, "quotation mark"},
 		"other workbook":    {workbookOf(t, sheetOf{name: "a", rows: [][]any{{"x", "y"}, {1, 2}}}), small, "no heading"},
 		"ods":               {zipOf(t, map[string]string{"mimetype": "application/vnd.oasis.opendocument.spreadsheet"}), small, "another format"},
+		"docx":              {zipOf(t, map[string]string{"[Content_Types].xml": "<Types/>", "word/document.xml": "<a/>"}), small, "document"},
+		"archive":           {zipOf(t, map[string]string{"花名册.xlsx": "x"}), small, "archive"},
+		"no workbook in it": {zipOf(t, map[string]string{"[Content_Types].xml": "<Types/>", "_rels/.rels": "<a/>"}), small, "damaged"},
 		"bomb":              {zipOf(t, map[string]string{"xl/_rels/workbook.xml.rels": "<a/>", "xl/workbook.xml": strings.Repeat(" ", 20<<20)}), Limits{Bytes: 1 << 20, Unzipped: 10 << 20, Rows: 100}, "when unpacked"},
 	} {
 		_, err := Read(bytes.NewReader(c.raw), int64(len(c.raw)), name, c.limits)

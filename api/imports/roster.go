@@ -156,7 +156,7 @@ func Read(r io.ReaderAt, size int64, name string, limits Limits) (*Roster, error
 		err = fileProblem("the file is an old .xls workbook or is protected by a password", "文件为旧版.xls或已加密",
 			"open it, remove the password and save it as .xlsx")
 	case bytes.HasPrefix(head, []byte("%PDF")), bytes.HasPrefix(head, []byte(`{\rtf`)):
-		err = fileProblem("the file is a document and no workbook", "文件是文档，不是表格", "copy the table into a workbook and save it as .xlsx")
+		err = errDocument
 	case bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF")), " \t\r\n"), []byte("<")):
 		err = fileProblem("the file is a web page or XML under the name of a workbook, as some systems export", "文件实为网页或XML，不是.xlsx格式",
 			"open it in a spreadsheet program and save it as .xlsx")
@@ -213,6 +213,8 @@ func (r *Roster) JSON() ([]byte, error) {
 func fileProblem(en, zh, remedy string) *record.Problem {
 	return &record.Problem{Kind: record.Invalid, Field: "file", Message: en, Zh: zh, Remedy: remedy}
 }
+
+var errDocument = fileProblem("the file is a document and no workbook", "文件是文档，不是表格", "copy the table into a workbook and save it as .xlsx")
 
 func damaged(err error) error {
 	return fileProblem("the workbook is damaged", "文件已损坏", "open it in a spreadsheet program and save it again as .xlsx").Because(err)

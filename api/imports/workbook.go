@@ -32,6 +32,12 @@ func readWorkbook(r io.ReaderAt, size int64, allowance *budget, out *Roster) err
 	if w.parts["xl/workbook.bin"] != nil || w.parts["mimetype"] != nil {
 		return fileProblem("the file is a workbook of another format", "文件不是.xlsx格式", "save it as .xlsx")
 	}
+	if w.parts["word/document.xml"] != nil {
+		return errDocument
+	}
+	if w.parts["[content_types].xml"] == nil && w.parts["xl/_rels/workbook.xml.rels"] == nil {
+		return fileProblem("the file is an archive", "文件为压缩包", "unpack it and choose the roster")
+	}
 	if err := w.open(); err != nil {
 		var known *record.Problem
 		if errors.As(err, &known) {
@@ -74,28 +80,39 @@ type sheet struct {
 	hidden     bool
 }
 
-const workbookPart = "xl/workbook.xml"
-
-// open reads the parts that all sheets share.
-func (w *workbook) open() error {
-	targets := map[string]string{} // relation id → part
-	err := w.elements("xl/_rels/workbook.xml.rels", func(e xml.StartElement) {
+// relations reads where the parts are that a part refers to, by the id of the relation and by the last word of its type.
+func (w *workbook) relations(part string) (map[string]string, error) {
+	targets := map[string]string{}
+	dir, base := path.Split(part)
+	err := w.elements(dir+"_rels/"+base+".rels", func(e xml.StartElement) {
 		if e.Name.Local == "Relationship" {
 			target := attr(e, "Target")
 			if !strings.HasPrefix(target, "/") {
-				target = "xl/" + target
+				target = dir + target
 			}
-			targets[attr(e, "Id")] = strings.TrimPrefix(path.Clean(target), "/")
-			switch path.Base(attr(e, "Type")) {
-			case "sharedStrings", "styles":
-				targets[path.Base(attr(e, "Type"))] = targets[attr(e, "Id")]
-			}
+			target = strings.TrimPrefix(path.Clean(target), "/")
+			targets[attr(e, "Id")] = target
+			targets[path.Base(attr(e, "Type"))] = target
 		}
 	})
+	return targets, err
+}
+
+// open reads the parts that all sheets share.
+func (w *workbook) open() error {
+	part := "xl/workbook.xml" // where nearly every program puts it
+	if w.parts[part] == nil {
+		root, err := w.relations("")
+		if err != nil {
+			return err
+		}
+		part = root["officeDocument"]
+	}
+	targets, err := w.relations(part)
 	if err != nil {
 		return err
 	}
-	err = w.elements(workbookPart, func(e xml.StartElement) {
+	err = w.elements(part, func(e xml.StartElement) {
 		switch e.Name.Local {
 		case "workbookPr":
 			v := attr(e, "date1904")
