@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -92,16 +91,15 @@ func checkSchema(conn *sqlite3.Conn) error {
 	return nil
 }
 
-// checkDeeply runs SQLite's integrity_check, which reads every page and so takes seconds on a big file, and more when the
-// machine has just started. It runs beside the server, since starting would otherwise take longer with every year of the
-// record, and gently once the start no longer waits for it.
+// checkDeeply runs SQLite's integrity_check, which reads every page and so takes seconds on a big file. It runs beside
+// the server: starting would otherwise take longer with every year of the record.
 func (s *store) checkDeeply(ctx context.Context) error {
 	conn, err := s.connect(`PRAGMA query_only=ON`)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	conn.SetInterrupt(&gentle{Context: ctx, hurry: time.Now().Add(checkPatience)})
+	conn.SetInterrupt(ctx)
 	var found []string
 	err = queryRows(conn, `PRAGMA integrity_check(10)`, func(st *sqlite3.Stmt) error {
 		found = append(found, st.ColumnText(0))
@@ -114,29 +112,6 @@ func (s *store) checkDeeply(ctx context.Context) error {
 		return fmt.Errorf("integrity check of %s: %s", s.path, strings.Join(found, "; "))
 	}
 	return nil
-}
-
-// gentle is a context for a statement that has time: SQLite asks for its Err every thousand steps, and Err rests for long
-// enough that the statement takes a twentieth of a core. Until hurry it does not rest.
-type gentle struct {
-	context.Context
-	hurry, began time.Time // began: of the work since the last rest
-}
-
-// Err is context.Context's.
-func (g *gentle) Err() error {
-	const least, rest = 5 * time.Millisecond, 19 // of work before a rest; of rest for a piece of work
-	now := time.Now()
-	if now.Before(g.hurry) || g.began.IsZero() {
-		g.began = now
-	} else if worked := now.Sub(g.began); worked >= least {
-		select {
-		case <-time.After(rest * worked):
-		case <-g.Done():
-		}
-		g.began = time.Now()
-	}
-	return g.Context.Err()
 }
 
 func atLeast(version string, want ...int) bool {

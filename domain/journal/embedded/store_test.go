@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -266,30 +264,4 @@ func TestListenerOptions(t *testing.T) {
 			t.Errorf("%+v started", o)
 		}
 	}
-}
-
-// TestDeepCheckIsGentle has the deep check work for a while and looks how long it rests, on a clock of its own.
-func TestDeepCheckIsGentle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		g := &gentle{Context: ctx, hurry: time.Now().Add(time.Second)}
-		rests := func(work, want time.Duration) {
-			t.Helper()
-			time.Sleep(work)
-			began := time.Now()
-			_ = g.Err()
-			if got := time.Since(began); got != want {
-				t.Errorf("after %v of work it rests for %v, want %v", work, got, want)
-			}
-		}
-		rests(500*time.Millisecond, 0) // a start waits for it
-		rests(600*time.Millisecond, 19*600*time.Millisecond)
-		rests(time.Millisecond, 0)
-		rests(9*time.Millisecond, 190*time.Millisecond)
-		go func() { time.Sleep(time.Minute); stop() }()
-		rests(10*time.Second, 50*time.Second) // less: the server ends
-		if g.Err() == nil {
-			t.Error("the check goes on after its end")
-		}
-	})
 }
