@@ -1,6 +1,7 @@
 package imports
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -94,6 +95,12 @@ func (s *scan) grid(g *grid, first int, h *heading) {
 		s.section = VillageName(g.sheet)
 	}
 	s.preamble(g.lines[:first])
+	if s.section == "" && h.columns[village] == 0 {
+		for _, l := range g.lines[:first] {
+			s.section = cmp.Or(s.section, titleVillage(l.joined()))
+		}
+		s.section = cmp.Or(s.section, titleVillage(g.sheet))
+	}
 	if s.out.Columns == nil {
 		s.out.Columns = h.all
 	}
@@ -201,7 +208,7 @@ func (s *scan) namesVillage(l *line, hasID bool) bool {
 	}
 	_, place := l.unit()
 	if place == "" && s.h.columns[village] == 0 {
-		place = l.section()
+		place = cmp.Or(l.section(), titleVillage(l.joined()))
 	}
 	if place != "" {
 		s.section = place

@@ -83,6 +83,32 @@ func TestVillageName(t *testing.T) {
 	}
 }
 
+// Ensure that a title names the village of a list, and nothing that only looks like one.
+func TestTitleVillage(t *testing.T) {
+	for in, want := range map[string]string{
+		"示范镇前进村吸毒人员花名册": "前进村", "前进村吸毒人员花名册": "前进村", "2026年第三季度前进村 吸毒人员 花名册": "前进村", "2026年示范县示范镇前进村村委会社区戒毒（康复）人员台账": "前进村",
+		"灯塔社区社区戒毒人员名单": "灯塔社区", "河东街道灯塔社区吸毒人员登记表": "灯塔社区", "示范区前进村吸毒人员一览表": "前进村", "2026年9月前进村村民委员会吸毒人员统计表": "前进村",
+		"示范镇吸毒人员花名册": "", "示范镇社区戒毒人员花名册": "", "社区戒毒社区康复人员花名册": "", "示范镇各村吸毒人员花名册": "", "示范县农村吸毒人员花名册": "", "全镇各村（社区）吸毒人员台账": "",
+		"示范镇前进村、双河村吸毒人员花名册": "", "示范镇村（社区）吸毒人员花名册": "", "吸毒人员花名册": "", "前进村": "", "河东街道社区康复人员花名册": "", "示范区社区戒毒人员花名册": "", "": "",
+	} {
+		if got := titleVillage(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	head := []any{"序号", "姓名", "公民身份号码", "管控级别"}
+	r := read(t, workbookOf(t,
+		sheetOf{name: "Sheet1", rows: [][]any{{"示范镇前进村吸毒人员花名册"}, head, {1, "张三", idA, "严格"}, {"双河村吸毒人员花名册"}, head, {1, "李四", idB, "重点"}}},
+		sheetOf{name: "灯塔社区人员台账", rows: [][]any{head, {1, "王五", idC, "一般"}}},
+		sheetOf{name: "Sheet3", rows: [][]any{{"前进村吸毒人员花名册"}, {"序号", "村", "姓名", "公民身份号码", "管控级别"}, {1, nil, "赵六", idD, "一般"}}}))
+	var got []string
+	for _, row := range r.Rows {
+		got = append(got, row.Village)
+	}
+	if want := []string{"前进村", "双河村", "灯塔社区", ""}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q; %q", got, want, r.Ignored)
+	}
+}
+
 // Ensure that of several lists below each other in one sheet each speaks for its own village, that sections and sheets
 // name theirs in any of the usual ways, and that nobody gets the village of the list above.
 func TestVillageOfList(t *testing.T) {

@@ -68,6 +68,23 @@ func (l *line) unit() (unit, village string) {
 	return unit, ""
 }
 
+var (
+	legalTerms = strings.NewReplacer("社区戒毒", "", "社区康复", "", "社区矫正", "", " ", "")
+	titled     = regexp.MustCompile(`^(?:\d{2,4}年)?(?:度|\d{1,2}月份?|第?[一二三四1-4]季度|[上下]半年)?(?:[^\s、，（(]{2,10}?(?:[县市区镇乡]|街道|街道办事处)){0,3}` +
+		`([^\s、，（(]{2,8}?(?:村|社区))(?:[村居]?民?委(?:员?会)?)?[^村区]*(?:名册|台[账帐]|登记[表册]|名单|统计表|一览表|情况表|信息表|明细表|摸底表)`)
+	noVillage = regexp.MustCompile(`[县市镇乡各全]|街道|农村|本村|戒毒|人员`)
+)
+
+// titleVillage is the village of a list that only its title names (2026年示范镇前进村吸毒人员花名册). 社区戒毒 in a title is
+// the measure and names no community.
+func titleVillage(title string) string {
+	m := titled.FindStringSubmatch(legalTerms.Replace(tidy(title)))
+	if m == nil || noVillage.MatchString(m[1]) {
+		return ""
+	}
+	return VillageName(m[1])
+}
+
 // section is the village that a line names for those below it, with nothing else on it than numbers (二、双河村 | 共5人).
 func (l *line) section() (village string) {
 	for _, c := range l.cells {
