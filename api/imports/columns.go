@@ -150,7 +150,7 @@ func classifyPerson(full, base string, isDate, isPhone bool) (field, int) {
 		return firstUse, 1
 	case containsAny(base, "身份证地址", "身份证住址"):
 		return household, 1
-	case containsAny(base, "身份证", "身份号码", "身份号", "证件号", "公民身份", "身份证件", "id号"):
+	case containsAny(base, "身份证", "身份号码", "身份号", "证件号", "公民身份", "身份证件") || strings.HasPrefix(base, "id号"):
 		if containsAny(base, "类型", "种类", "地址", "发证", "有效", "复印", "照片") {
 			return "", 0
 		}

@@ -97,7 +97,7 @@ func (s *scan) grid(g *grid, first int, h *heading) {
 	s.preamble(g.lines[:first])
 	if s.section == "" && h.columns[village] == 0 {
 		for _, l := range g.lines[:first] {
-			s.section = cmp.Or(s.section, titleVillage(l.joined()))
+			s.section = cmp.Or(s.section, titleVillage(l.cells[0].text))
 		}
 		s.section = cmp.Or(s.section, titleVillage(g.sheet))
 	}
@@ -208,7 +208,7 @@ func (s *scan) namesVillage(l *line, hasID bool) bool {
 	}
 	_, place := l.unit()
 	if place == "" && s.h.columns[village] == 0 {
-		place = cmp.Or(l.section(), titleVillage(l.joined()))
+		place = cmp.Or(l.section(), titleVillage(l.cells[0].text))
 	}
 	if place != "" {
 		s.section = place
