@@ -94,13 +94,17 @@ func (t *tail) close(err error) {
 	}
 }
 
-// push adds what was heard and drops what is too old.
+// push adds what was heard and drops what is too old. A tail that was closed takes no more: start gives up on a subscription
+// as soon as nobody listens, and it may yet open.
 func (t *tail) push(_ context.Context, item Item, size int) bool {
 	if item.Kind == CaughtUp { // of the subscription; each follower has said so for itself
 		return true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.end != nil {
+		return false
+	}
 	t.items = append(t.items, item)
 	t.bytes += size
 	drop := 0

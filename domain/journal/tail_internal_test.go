@@ -45,4 +45,10 @@ func TestTail(t *testing.T) {
 	if _, err := tl.next(ctx, number+1, items); !errors.Is(err, over) {
 		t.Errorf("the end: %v", err)
 	}
+	if tl.push(ctx, Item{Kind: Happened, Position: big.Position + 1}, 0) { // of a subscription that opened too late
+		t.Error("it goes on after its end")
+	}
+	if _, err := tl.next(ctx, number+1, items); !errors.Is(err, over) {
+		t.Errorf("after the end: %v", err)
+	}
 }

@@ -84,3 +84,39 @@ func TestManyFollowOneJournal(t *testing.T) {
 		t.Errorf("the server was away twice; followers were told %d times", n)
 	}
 }
+
+// Ensure that a follower who leaves as soon as it has caught up, again and again while events come, ends nothing but itself:
+// the shared subscription may open when nobody is left.
+func TestFollowersComeAndGo(t *testing.T) {
+	dir := t.TempDir()
+	_, j := open(t, embedded.Options{Dir: dir, Socket: filepath.Join(dir, "s")})
+	over := make(chan struct{})
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+			}
+			if _, err := j.Append(t.Context(), "person-1", journal.Any, journal.Proposed{ID: uuid.New(), Type: "x", Data: []byte(`{}`)}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for i := range 400 {
+		ctx, cancel := context.WithCancel(t.Context())
+		for item, err := range j.Follow(ctx, 0) {
+			if err != nil {
+				break
+			}
+			if item.Kind == journal.CaughtUp {
+				time.AfterFunc(time.Duration(i%40)*50*time.Microsecond, cancel)
+			}
+		}
+		cancel()
+	}
+	close(over)
+	busy.Wait()
+}
