@@ -105,12 +105,14 @@ func TestFollowersComeAndGo(t *testing.T) {
 			}
 		}
 	})
+	newest := uint64(0)
 	for i := range 400 {
 		ctx, cancel := context.WithCancel(t.Context())
-		for item, err := range j.Follow(ctx, 0) {
+		for item, err := range j.Follow(ctx, newest) {
 			if err != nil {
 				break
 			}
+			newest = item.Position
 			if item.Kind == journal.CaughtUp {
 				time.AfterFunc(time.Duration(i%40)*50*time.Microsecond, cancel)
 			}
