@@ -294,6 +294,7 @@ func (w *town) dossiers(who, visit, policy string) {
 		t.Errorf("the report names no witness: %s", out)
 	}
 	alone.refuses("--key KEY", "verify", zip)
+	alone.refuses("verifier key \"x\" cannot be read", "verify", zip, "--key", "x")
 	impostor, err := keyfile.Load(filepath.Join(t.TempDir(), "key"), key[:strings.Index(key, "+")], keyfile.Log)
 	if err != nil {
 		t.Fatal(err)

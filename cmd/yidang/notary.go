@@ -11,6 +11,7 @@ import (
 
 	"yidang/domain/notary"
 	"yidang/domain/notary/keyfile"
+	"yidang/domain/record"
 )
 
 // openNotary opens the log of proofs over the journal.
@@ -67,7 +68,8 @@ func verifiers(list string) (keys []note.Verifier, err error) {
 		}
 		v, err := note.NewVerifier(text)
 		if err != nil {
-			return nil, fmt.Errorf("verifier key %q: %w", text, err)
+			return nil, (&record.Problem{Kind: record.Invalid, Message: fmt.Sprintf("verifier key %q cannot be read", text), Zh: "公钥无法识别",
+				Rule: "C2SP signed-note", Remedy: "give the first line that yidang key prints, whole: name+hash+key"}).Because(err)
 		}
 		keys = append(keys, v)
 	}
