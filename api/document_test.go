@@ -100,9 +100,11 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	logged := w.log.String()
-	for _, personal := range []string{"王测试", idWang, "12000000001", password, "cadre"} {
-		if strings.Contains(m, personal) || strings.Contains(logged, personal) {
-			t.Errorf("metrics or log hold %q", personal)
+	for _, personal := range []string{"王测试", idWang, phone, password, "cadre"} {
+		for _, line := range strings.Split(m+"\n"+logged, "\n") {
+			if strings.Contains(line, personal) {
+				t.Errorf("metrics or log hold %q: %s", personal, line)
+			}
 		}
 	}
 	if !strings.Contains(logged, `"route":"/v1/person/register"`) || !strings.Contains(logged, w.officers["cadre"].String()) {
